@@ -1,0 +1,93 @@
+package acceptance
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// operations are what the run must have exercised, by their official names. Each must
+// have succeeded at least once, but for those in refused.
+var operations = strings.Fields(`
+	admin_version_retrieve
+	root_config_retrieve
+	events_events_list events_events_create events_events_retrieve events_events_update
+	events_events_partial_update events_events_destroy events_events_actions_list
+	events_events_top_per_user_list events_events_volume_list events_events_per_month_list
+	events_notifications_list events_notifications_retrieve events_notifications_update
+	events_notifications_partial_update events_notifications_destroy
+	events_notifications_used_by_list events_notifications_mark_all_seen_create
+	events_rules_list events_rules_create events_rules_retrieve events_rules_update
+	events_rules_partial_update events_rules_destroy events_rules_used_by_list
+	events_transports_list events_transports_create events_transports_retrieve events_transports_update
+	events_transports_partial_update events_transports_destroy events_transports_used_by_list
+	policies_event_matcher_list policies_event_matcher_create policies_event_matcher_retrieve
+	policies_event_matcher_update policies_event_matcher_partial_update policies_event_matcher_destroy
+	policies_event_matcher_used_by_list
+	policies_bindings_list policies_bindings_create policies_bindings_retrieve policies_bindings_update
+	policies_bindings_partial_update policies_bindings_destroy policies_bindings_used_by_list
+	core_users_list core_users_create core_users_retrieve core_users_update core_users_partial_update
+	core_users_destroy core_users_me_retrieve core_users_set_password_create core_users_used_by_list
+	core_groups_list core_groups_create core_groups_retrieve core_groups_update
+	core_groups_partial_update core_groups_destroy core_groups_add_user_create
+	core_groups_remove_user_create core_groups_used_by_list
+	core_tokens_list core_tokens_create core_tokens_retrieve core_tokens_update
+	core_tokens_partial_update core_tokens_destroy core_tokens_set_key_create
+	core_tokens_view_key_retrieve core_tokens_used_by_list
+`)
+
+// refused are operations that are served and always refused, with the status of the refusal.
+var refused = map[string]int{"core_tokens_view_key_retrieve": http.StatusForbidden}
+
+// coverage counts calls by operation and status. It is safe for use by many goroutines.
+type coverage struct {
+	mu    sync.Mutex
+	calls map[string]map[int]int
+}
+
+func (c *coverage) count(operation string, status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls[operation] == nil {
+		c.calls[operation] = map[int]int{}
+	}
+	c.calls[operation][status]++
+}
+
+// missing lists the operations that were not exercised as they must be.
+func (c *coverage) missing() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(operations), func(operation string) bool {
+		if status, ok := refused[operation]; ok {
+			return c.calls[operation][status] > 0
+		}
+		for status := range c.calls[operation] {
+			if status < http.StatusMultipleChoices {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// print writes the table of operations by status.
+func (c *coverage) print(w io.Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total := 0
+	fmt.Fprintf(w, "\n%-46s %s\n", "operation", "calls by status")
+	for _, operation := range slices.Sorted(maps.Keys(c.calls)) {
+		var cells []string
+		for _, status := range slices.Sorted(maps.Keys(c.calls[operation])) {
+			cells = append(cells, fmt.Sprintf("%d×%d", status, c.calls[operation][status]))
+			total += c.calls[operation][status]
+		}
+		fmt.Fprintf(w, "%-46s %s\n", operation, strings.Join(cells, "  "))
+	}
+	fmt.Fprintf(w, "%d operations listed, %d seen, %d calls\n", len(operations), len(c.calls), total)
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"net/http"
+
+	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/sqldb"
+)
+
+// change is an edit of an event in place, ready to be written: as it was, as it shall be, and its trail.
+type change struct {
+	before  *Event // nil: the event is made
+	after   Event
+	columns columns
+	trail   *plan // nil: no value changed
+}
+
+// prepareChange works out what a patch makes of an event. Rules do not run for an edited event,
+// they run for the trail of the edit.
+func (r *recorder) prepareChange(ctx context.Context, req *http.Request, before Event, patch EventPatch) (*change, error) {
+	c := &change{before: &before, after: before}
+	patch.apply(&c.after)
+	diff := diffEvents(c.before, &c.after)
+	if len(diff) == 0 {
+		return c, nil
+	}
+	c.columns = columnsOf(&c.after)
+	return c, r.prepareTrail(ctx, req, c, "model_updated", diff)
+}
+
+// prepareDeletion works out the trail of an event's deletion.
+func (r *recorder) prepareDeletion(ctx context.Context, req *http.Request, before Event) (*change, error) {
+	c := &change{before: &before, after: before}
+	return c, r.prepareTrail(ctx, req, c, "model_deleted", nil)
+}
+
+func (r *recorder) prepareTrail(ctx context.Context, req *http.Request, c *change, action string, diff []fieldChange) error {
+	trail, err := r.prepare(ctx, trailEvent(action, identity.CallerOf(ctx), req, aboutEvent(c.before), diff))
+	c.trail = &trail
+	return err
+}
+
+// prepareFirst makes an event for a notification that has none. No rule runs for it.
+func prepareFirst(patch EventPatch) (*change, error) {
+	errs := drf.NewErrors("action", "app")
+	for name, field := range map[string]drf.Field[string]{"action": patch.Action, "app": patch.App} {
+		if !field.Set {
+			errs.Add(name, "This field is required.")
+		}
+	}
+	if errs.Any() {
+		outer := drf.NewErrors("event")
+		outer.Nest("event", errs)
+		return nil, outer.Err()
+	}
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	c := &change{after: newEvent(patch, OriginAPI)}
+	c.after.PK = key
+	c.columns = columnsOf(&c.after)
+	return c, nil
+}
+
+// commitChange writes a change inside a write and answers the event as it is now. now is the event as the
+// write finds it, nil for none: errStale when it is not what the change was prepared for.
+func (r *recorder) commitChange(tx *sqldb.Tx, now *Event, c *change) (*Event, error) {
+	after := c.after
+	switch {
+	case (now == nil) != (c.before == nil):
+		return nil, errStale
+	case now == nil:
+		return &after, insertEvent(tx, &after, &c.columns)
+	case now.PK != c.before.PK || len(diffEvents(now, c.before)) > 0:
+		return nil, errStale
+	case c.trail == nil:
+		return now, nil
+	}
+	if err := updateEvent(tx, c.before, &after, &c.columns); err != nil {
+		return nil, err
+	}
+	_, err := r.commit(tx, *c.trail)
+	return &after, err
+}
+
+// commitDeletion deletes an event inside a write, with its trail. Whatever it has become meanwhile, it is the
+// same object that the caller wanted gone.
+func (r *recorder) commitDeletion(tx *sqldb.Tx, c *change) error {
+	now, err := lockEvent(tx, c.before.PK)
+	if err != nil {
+		return err
+	}
+	if err := deleteEvent(tx, &now); err != nil {
+		return err
+	}
+	_, err = r.commit(tx, *c.trail)
+	return err
+}

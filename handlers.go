@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"belfry/internal/delivery"
+	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/rules"
+	"belfry/internal/sqldb"
+)
+
+// server answers requests. It is made once, by newServer.
+type server struct {
+	db       *sqldb.DB
+	log      *slog.Logger
+	recorder *recorder
+	identity *identity.API
+	rules    *rules.API
+	delivery *delivery.API
+}
+
+// newServer wires the packages: what one of them needs of another above or beside it is handed down here.
+func newServer(db *sqldb.DB, log *slog.Logger) *server {
+	s := &server{db: db, log: log, recorder: &recorder{db: db}}
+	s.identity = identity.New(db, log)
+	s.identity.UsedBy = usedByRules
+	s.rules = &rules.API{DB: db, Log: log, MissingTransport: delivery.MissingTransport}
+	s.delivery = &delivery.API{DB: db, Log: log, UsedBy: rules.UsedByOfTransport}
+	return s
+}
+
+// usedByRules says what of the rules refers to a user or a group.
+func usedByRules(tx *sqldb.Tx, kind, pk string) ([]drf.UsedBy, error) {
+	if kind == "group" {
+		return rules.UsedByOfGroup(tx, pk)
+	}
+	user, err := strconv.ParseInt(pk, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("the key of a %s: %w", kind, err)
+	}
+	return rules.UsedByOfUser(tx, user)
+}
+
+// access says who may use a verb of a route: a person's rights and a token's scopes must both allow it.
+type access struct {
+	open      bool            // nobody needs to say who they are
+	superuser bool            // only superusers
+	scopes    identity.Scopes // any of these will do; admin always does
+	read      bool            // the scope read will do as well
+}
+
+var (
+	open   = access{open: true}
+	admin  = access{superuser: true, read: true}                   // the product's objects; read may look
+	strict = access{superuser: true}                               // not even read may look
+	ingest = access{superuser: true, scopes: identity.ScopeIngest} // posting events
+	anyone = access{read: true}                                    // everybody who is signed in
+	inbox  = access{scopes: identity.ScopeInbox, read: true}       // one's own notifications
+	own    = access{}                                              // one's own tokens and password
+)
+
+// allows reports whether the caller may use a verb with the given method.
+func (a access) allows(c identity.Caller, method string) bool {
+	if a.open {
+		return true
+	}
+	if a.superuser && !c.Superuser {
+		return false
+	}
+	reads := method == http.MethodGet || method == http.MethodHead
+	return c.Scopes.Has(identity.ScopeAdmin) ||
+		a.read && reads && c.Scopes.Has(identity.ScopeRead) ||
+		a.scopes != 0 && c.Scopes.Has(a.scopes)
+}
+
+// handler answers a request, or returns the error that answers it.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// verb is one method of a route.
+type verb struct {
+	method string
+	access access
+	handle handler
+}
+
+// route is one path and what may be done there.
+type route struct {
+	path  string
+	verbs []verb
+}
+
+func get(a access, h handler) verb    { return verb{http.MethodGet, a, h} }
+func post(a access, h handler) verb   { return verb{http.MethodPost, a, h} }
+func put(a access, h handler) verb    { return verb{http.MethodPut, a, h} }
+func patch(a access, h handler) verb  { return verb{http.MethodPatch, a, h} }
+func remove(a access, h handler) verb { return verb{http.MethodDelete, a, h} }
+
+// routes is the whole API, readable from top to bottom. A literal path stands before one with a variable
+// that would match it too.
+func (s *server) routes() []route {
+	id, ru, de := s.identity, s.rules, s.delivery
+	return []route{
+		{"/api/v3/events/events/", []verb{get(admin, s.listEvents), post(ingest, s.createEvent)}},
+		{"/api/v3/events/events/actions/", []verb{get(anyone, s.listActions)}},
+		{"/api/v3/events/events/top_per_user/", []verb{get(admin, s.topPerUser)}},
+		{"/api/v3/events/events/volume/", []verb{get(admin, s.volume)}},
+		{"/api/v3/events/events/per_month/", []verb{get(admin, s.perMonth)}},
+		{"/api/v3/events/events/{event_uuid}/", []verb{get(admin, s.getEvent),
+			put(admin, s.updateEvent), patch(admin, s.updateEvent), remove(admin, s.deleteEvent)}},
+
+		{"/api/v3/events/notifications/", []verb{get(inbox, s.listNotifications)}},
+		{"/api/v3/events/notifications/mark_all_seen/", []verb{post(inbox, s.markAllSeen)}},
+		{"/api/v3/events/notifications/{uuid}/", []verb{get(inbox, s.getNotification),
+			put(inbox, s.updateNotification), patch(inbox, s.updateNotification), remove(inbox, s.deleteNotification)}},
+		{"/api/v3/events/notifications/{uuid}/used_by/", []verb{get(inbox, s.notificationUsedBy)}},
+
+		{"/api/v3/events/rules/", []verb{get(admin, ru.ListRules), post(admin, ru.CreateRule)}},
+		{"/api/v3/events/rules/{pbm_uuid}/", []verb{get(admin, ru.GetRule),
+			put(admin, ru.UpdateRule), patch(admin, ru.UpdateRule), remove(admin, ru.DeleteRule)}},
+		{"/api/v3/events/rules/{pbm_uuid}/used_by/", []verb{get(admin, ru.RuleUsedBy)}},
+
+		{"/api/v3/events/transports/", []verb{get(admin, de.ListTransports), post(admin, de.CreateTransport)}},
+		{"/api/v3/events/transports/{uuid}/", []verb{get(admin, de.GetTransport),
+			put(admin, de.UpdateTransport), patch(admin, de.UpdateTransport), remove(admin, de.DeleteTransport)}},
+		{"/api/v3/events/transports/{uuid}/used_by/", []verb{get(admin, de.TransportUsedBy)}},
+
+		{"/api/v3/policies/event_matcher/", []verb{get(admin, ru.ListMatchers), post(admin, ru.CreateMatcher)}},
+		{"/api/v3/policies/event_matcher/{policy_uuid}/", []verb{get(admin, ru.GetMatcher),
+			put(admin, ru.UpdateMatcher), patch(admin, ru.UpdateMatcher), remove(admin, ru.DeleteMatcher)}},
+		{"/api/v3/policies/event_matcher/{policy_uuid}/used_by/", []verb{get(admin, ru.MatcherUsedBy)}},
+
+		{"/api/v3/policies/bindings/", []verb{get(admin, ru.ListBindings), post(admin, ru.CreateBinding)}},
+		{"/api/v3/policies/bindings/{policy_binding_uuid}/", []verb{get(admin, ru.GetBinding),
+			put(admin, ru.UpdateBinding), patch(admin, ru.UpdateBinding), remove(admin, ru.DeleteBinding)}},
+		{"/api/v3/policies/bindings/{policy_binding_uuid}/used_by/", []verb{get(admin, ru.BindingUsedBy)}},
+
+		{"/api/v3/core/users/", []verb{get(admin, id.ListUsers), post(admin, id.CreateUser)}},
+		{"/api/v3/core/users/me/", []verb{get(inbox, id.Me)}},
+		{"/api/v3/core/users/{id}/", []verb{get(admin, id.GetUser),
+			put(admin, id.UpdateUser), patch(admin, id.UpdateUser), remove(admin, id.DeleteUser)}},
+		{"/api/v3/core/users/{id}/set_password/", []verb{post(admin, id.SetPassword)}},
+		{"/api/v3/core/users/{id}/used_by/", []verb{get(admin, id.UserUsedBy)}},
+
+		{"/api/v3/core/groups/", []verb{get(admin, id.ListGroups), post(admin, id.CreateGroup)}},
+		{"/api/v3/core/groups/{group_uuid}/", []verb{get(admin, id.GetGroup),
+			put(admin, id.UpdateGroup), patch(admin, id.UpdateGroup), remove(admin, id.DeleteGroup)}},
+		{"/api/v3/core/groups/{group_uuid}/add_user/", []verb{post(admin, id.AddUser)}},
+		{"/api/v3/core/groups/{group_uuid}/remove_user/", []verb{post(admin, id.RemoveUser)}},
+		{"/api/v3/core/groups/{group_uuid}/used_by/", []verb{get(admin, id.GroupUsedBy)}},
+
+		{"/api/v3/core/tokens/", []verb{get(own, id.ListTokens), post(own, id.CreateToken)}},
+		{"/api/v3/core/tokens/{identifier}/", []verb{get(own, id.GetToken),
+			put(own, id.UpdateToken), patch(own, id.UpdateToken), remove(own, id.DeleteToken)}},
+		{"/api/v3/core/tokens/{identifier}/set_key/", []verb{post(strict, id.SetKey)}},
+		{"/api/v3/core/tokens/{identifier}/view_key/", []verb{get(own, id.ViewKey)}},
+		{"/api/v3/core/tokens/{identifier}/used_by/", []verb{get(own, id.TokenUsedBy)}},
+
+		{"/api/v3/root/config/", []verb{get(inbox, s.config)}},
+		{"/api/v3/admin/version/", []verb{get(anyone, s.version)}},
+
+		{"/-/health/live/", []verb{get(open, s.live)}},
+		{"/-/health/ready/", []verb{get(open, s.ready)}},
+	}
+}

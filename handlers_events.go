@@ -1,0 +1,188 @@
+package main
+
+import (
+	"net/http"
+	"strconv"
+
+	"belfry/internal/drf"
+	"belfry/internal/rules"
+	"belfry/internal/sqldb"
+)
+
+// eventList is what the list of events takes, and volume with it.
+var eventList = &drf.ListSpec{
+	Filters: []drf.Filter{
+		{Name: "action", Kind: drf.FilterText},
+		{Name: "actions", Kind: drf.FilterChoices, Choices: rules.EventActions},
+		{Name: "brand_name", Kind: drf.FilterText},
+		{Name: "client_ip", Kind: drf.FilterText},
+		{Name: "context_authorized_app", Kind: drf.FilterText},
+		{Name: "context_model_app", Kind: drf.FilterText},
+		{Name: "context_model_name", Kind: drf.FilterText},
+		{Name: "context_model_pk", Kind: drf.FilterText},
+		{Name: "created__gte", Kind: drf.FilterTime},
+		{Name: "created__lt", Kind: drf.FilterTime},
+		{Name: "username", Kind: drf.FilterText},
+	},
+	Search:    true,
+	Orderings: []string{"pk", "action", "app", "client_ip", "created", "expires"},
+	Default:   []string{"-created"},
+}
+
+func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
+	q, err := eventList.Parse(r)
+	if err != nil {
+		return err
+	}
+	var page sqldb.Page[Event]
+	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+		page, err = listEvents(tx, q)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return EventSerializer.WriteList(w, r, pageInfo(q, page), page.Rows)
+}
+
+func (s *server) createEvent(w http.ResponseWriter, r *http.Request) error {
+	in := EventSerializer.Read(w, r, drf.Create)
+	if err := in.Err(); err != nil {
+		return err
+	}
+	e, err := s.recorder.record(r.Context(), newEvent(in.Patch, OriginAPI))
+	if err != nil {
+		return err
+	}
+	return EventSerializer.Write(w, r, http.StatusCreated, &e)
+}
+
+func (s *server) getEvent(w http.ResponseWriter, r *http.Request) error {
+	e, err := s.readEvent(r)
+	if err != nil {
+		return err
+	}
+	return EventSerializer.Write(w, r, http.StatusOK, &e)
+}
+
+// readEvent reads the event that the path names.
+func (s *server) readEvent(r *http.Request) (e Event, err error) {
+	pk, err := drf.PathUUID(r, "event_uuid")
+	if err != nil {
+		return e, err
+	}
+	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) error {
+		e, err = getEvent(tx, pk)
+		return err
+	})
+	return e, orNotFound(err)
+}
+
+// updateEvent is PUT and PATCH: the event is changed in place and leaves a trail.
+func (s *server) updateEvent(w http.ResponseWriter, r *http.Request) error {
+	in := EventSerializer.Read(w, r, drf.ModeOf(r))
+	var e Event
+	err := s.recorder.retry(r.Context(), func() error {
+		before, err := s.readEvent(r)
+		if err != nil {
+			return err
+		}
+		if err := in.Err(); err != nil {
+			return err
+		}
+		c, err := s.recorder.prepareChange(r.Context(), r, before, in.Patch)
+		if err != nil {
+			return err
+		}
+		return s.db.Write(r.Context(), func(tx *sqldb.Tx) error {
+			now, err := lockEvent(tx, before.PK)
+			if err != nil {
+				return err
+			}
+			after, err := s.recorder.commitChange(tx, &now, c)
+			if err == nil {
+				e = *after
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return orNotFound(err)
+	}
+	return EventSerializer.Write(w, r, http.StatusOK, &e)
+}
+
+func (s *server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
+	err := s.recorder.retry(r.Context(), func() error {
+		before, err := s.readEvent(r)
+		if err != nil {
+			return err
+		}
+		c, err := s.recorder.prepareDeletion(r.Context(), r, before)
+		if err != nil {
+			return err
+		}
+		return s.db.Write(r.Context(), func(tx *sqldb.Tx) error { return s.recorder.commitDeletion(tx, c) })
+	})
+	if err != nil {
+		return orNotFound(err)
+	}
+	return drf.NoContent(w)
+}
+
+// listActions answers the actions that an event may have, with authentik's labels.
+func (s *server) listActions(w http.ResponseWriter, r *http.Request) error {
+	return drf.WriteJSON(w, r, http.StatusOK, actionsJSON)
+}
+
+// actionsJSON is made once: the actions never change while Belfry runs.
+var actionsJSON = func() []byte {
+	out := []byte{'['}
+	for i, action := range rules.EventActions.Values {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = drf.AppendString(append(out, `{"name":`...), rules.ActionLabel(action))
+		out = append(out, `,"description":"","component":`...)
+		out = drf.AppendString(out, action)
+		out = append(out, `,"model_name":"","requires_enterprise":false}`...)
+	}
+	return append(out, ']')
+}()
+
+// topPerUser counts how often applications were used, by default in logins (which name none, as in authentik).
+func (s *server) topPerUser(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	action := last(query["action"], "login")
+	n, err := strconv.ParseInt(last(query["top_n"], "15"), 10, 32)
+	if err != nil || n < 0 {
+		return drf.Invalid("top_n", "A valid integer is required.")
+	}
+	var uses []applicationUse
+	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+		uses, err = topApplications(tx, action, n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	out := []byte{'['}
+	for i, u := range uses {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, `{"application":`...), u.Application...)
+		out = strconv.AppendInt(append(out, `,"counted_events":`...), u.Events, 10)
+		out = strconv.AppendInt(append(out, `,"unique_users":`...), u.Users, 10)
+		out = append(out, '}')
+	}
+	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
+}
+
+// last is the last of a parameter's values, or otherwise where it is absent or blank.
+func last(values []string, otherwise string) string {
+	if len(values) == 0 || values[len(values)-1] == "" {
+		return otherwise
+	}
+	return values[len(values)-1]
+}

@@ -1,0 +1,168 @@
+package delivery
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"belfry/internal/drf"
+	"belfry/internal/sqldb"
+)
+
+const transportColumns = `pk, name, mode, webhook_url, send_once, email_subject_prefix, email_template`
+
+func scanTransport(row sqldb.Scanner) (t Transport, err error) {
+	err = row.Scan(&t.PK, &t.Name, &t.Mode, &t.WebhookURL, &t.SendOnce, &t.EmailSubjectPrefix, &t.EmailTemplate)
+	return t, err
+}
+
+// LoadTransports answers every transport by its pk.
+func LoadTransports(tx *sqldb.Tx) (map[string]Transport, error) {
+	rows, err := sqldb.All(tx, scanTransport, `SELECT `+transportColumns+` FROM transport`)
+	if err != nil {
+		return nil, fmt.Errorf("load transports: %w", err)
+	}
+	transports := make(map[string]Transport, len(rows))
+	for _, t := range rows {
+		transports[t.PK] = t
+	}
+	return transports, nil
+}
+
+// MissingTransport answers the first of pks that is no transport, or "" when all
+// are. In a write the transports stay until its end.
+func MissingTransport(tx *sqldb.Tx, pks []string) (missing string, err error) {
+	if len(pks) == 0 {
+		return "", nil
+	}
+	// All are read, because there are few, while a request may name thousands.
+	there, err := sqldb.All(tx, scanTransport, `SELECT `+transportColumns+` FROM transport`+tx.ForShare())
+	if err != nil {
+		return "", fmt.Errorf("look for transports: %w", err)
+	}
+	for _, pk := range pks {
+		if !slices.ContainsFunc(there, func(t Transport) bool { return t.PK == pk }) {
+			return pk, nil
+		}
+	}
+	return "", nil
+}
+
+// Seed makes the transports that authentik ships and answers their pks.
+func Seed(tx *sqldb.Tx) (emailPK, localPK string, err error) {
+	email, local := newTransport(), newTransport()
+	email.Name, email.Mode = "default-email-transport", ModeEmail
+	local.Name, local.Mode = "default-local-transport", ModeLocal
+	for _, t := range []Transport{email, local} {
+		if err := insertTransport(tx, t); err != nil {
+			return "", "", err
+		}
+	}
+	return email.PK, local.PK, nil
+}
+
+// getTransport reads one transport out of from (see visible); lock is "" or the clause for a row that is going to be changed.
+func getTransport(tx *sqldb.Tx, from, pk, lock string) (Transport, error) {
+	t, err := sqldb.One(tx, scanTransport, `SELECT `+transportColumns+` FROM `+from+` WHERE pk = $1`+lock, pk)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, drf.NotFound()
+	}
+	if err != nil {
+		return t, fmt.Errorf("read transport: %w", err)
+	}
+	return t, nil
+}
+
+func insertTransport(tx *sqldb.Tx, t Transport) error {
+	_, err := tx.Exec(`INSERT INTO transport (`+transportColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		t.PK, t.Name, t.Mode, t.WebhookURL, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
+	if err != nil {
+		return fmt.Errorf("insert transport: %w", err)
+	}
+	return nil
+}
+
+func updateTransport(tx *sqldb.Tx, t Transport) error {
+	_, err := tx.Exec(`UPDATE transport SET name = $2, mode = $3, webhook_url = $4, send_once = $5,
+		email_subject_prefix = $6, email_template = $7 WHERE pk = $1`,
+		t.PK, t.Name, t.Mode, t.WebhookURL, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
+	if err != nil {
+		return fmt.Errorf("update transport: %w", err)
+	}
+	return nil
+}
+
+// deleteTransport deletes a transport; the rules that use it stay.
+func deleteTransport(tx *sqldb.Tx, pk string) error {
+	n, err := tx.Exec(`DELETE FROM transport WHERE pk = $1`, pk)
+	if err != nil {
+		return fmt.Errorf("delete transport: %w", err)
+	}
+	if n == 0 {
+		return drf.NotFound()
+	}
+	return nil
+}
+
+// nameTaken reports whether a transport other than pk has the name.
+func nameTaken(tx *sqldb.Tx, name, pk string) (bool, error) {
+	var n int
+	if err := tx.Row(`SELECT COUNT(*) FROM transport WHERE name = $1 AND pk <> $2`, []any{name, pk}, &n); err != nil {
+		return false, fmt.Errorf("look for transport's name: %w", err)
+	}
+	return n > 0, nil
+}
+
+// visible is the table as a caller sees it: the URL of a webhook often holds its secret, so
+// those who may not change transports neither see, nor filter, search or order by it.
+func visible(urls bool) string {
+	if urls {
+		return "transport"
+	}
+	return "(SELECT pk, name, mode, '' AS webhook_url, send_once, email_subject_prefix, email_template FROM transport) AS t"
+}
+
+// listTransports reads the page that q asks for out of from (see visible). There are a few
+// transports at most, so that all are read and searched here: the databases do not agree on case.
+func listTransports(tx *sqldb.Tx, q *drf.Query, from string) (sqldb.Page[Transport], error) {
+	var where sqldb.Where
+	for _, name := range []string{"name", "mode", "webhook_url"} {
+		if value, ok := q.Text(name); ok {
+			where.Add(name+" = ?", value)
+		}
+	}
+	if value, ok := q.Bool("send_once"); ok {
+		where.Add("send_once = ?", value)
+	}
+	var order strings.Builder
+	for _, o := range q.Order {
+		order.WriteString(o.Name) // the names of TransportList are columns
+		if o.Desc {
+			order.WriteString(" DESC")
+		}
+		order.WriteString(", ")
+	}
+	var page sqldb.Page[Transport]
+	rows, err := sqldb.All(tx, scanTransport, `SELECT `+transportColumns+` FROM `+from+where.SQL()+
+		` ORDER BY `+order.String()+`pk`, where.Args()...)
+	if err != nil {
+		return page, fmt.Errorf("list transports: %w", err)
+	}
+	rows = slices.DeleteFunc(rows, func(t Transport) bool { return !matches(t, q.Search) })
+	page.Count = int64(len(rows))
+	offset, limit, err := q.Window(page.Count)
+	if err != nil {
+		return page, err
+	}
+	end := min(offset+limit, page.Count)
+	page.Rows, page.Offset, page.More = rows[offset:end], offset, end < page.Count
+	return page, nil
+}
+
+// matches reports whether a transport has every term in its name, its mode or its URL.
+func matches(t Transport, terms []string) bool {
+	text := drf.Fold(t.Name + " " + t.Mode + " " + t.WebhookURL) // no term has a space in it
+	return !slices.ContainsFunc(terms, func(term string) bool { return !strings.Contains(text, term) })
+}

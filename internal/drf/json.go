@@ -1,0 +1,218 @@
+package drf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The bounds of a body. Beyond them a request is refused rather than stored in a form that some
+// reader of it cannot take: common readers keep numbers as float64 and have a stack that ends.
+const (
+	maxDepth  = 64
+	maxNumber = 100
+)
+
+// value is one JSON value of a body: its bytes as received, without white space around them. Only
+// checked bodies become values, so what reads a value does not expect syntax errors.
+type value []byte
+
+// kind is the first byte of the value's kind: one of n t f " 0 { [.
+func (v value) kind() jsontext.Kind { return jsontext.Value(v).Kind() }
+
+func (v value) isNull() bool { return v.kind() == jsontext.KindNull }
+
+// text is the decoded string of a value of kind string.
+func (v value) text() string {
+	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return string(inner)
+	}
+	text, _ := jsontext.AppendUnquote(nil, v)
+	return string(text)
+}
+
+// stored is the value in stored form.
+func (v value) stored() JSON {
+	text, _ := jsontext.AppendFormat(make([]byte, 0, len(v)), v)
+	return JSON(text)
+}
+
+// hasNull reports whether a string or a key anywhere in a value holds U+0000, which PostgreSQL
+// cannot store. In stored form it is always written as the escape \u0000.
+func (j JSON) hasNull() bool {
+	rest := string(j)
+	for {
+		at := strings.Index(rest, `\u0000`)
+		if at < 0 {
+			return false
+		}
+		slashes := 0
+		for slashes < at && rest[at-slashes-1] == '\\' {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return true
+		}
+		rest = rest[at+1:]
+	}
+}
+
+// member is one key of an object and its value.
+type member struct {
+	name string
+	value
+}
+
+// members are the members of an object, in the order received.
+func (v value) members() []member {
+	var list []member
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	if _, err := dec.ReadToken(); err != nil {
+		return nil
+	}
+	for dec.PeekKind() == jsontext.KindString {
+		name, _ := dec.ReadToken()
+		key := name.String()
+		list = append(list, member{key, v.next(dec)})
+	}
+	return list
+}
+
+// items are the items of an array.
+func (v value) items() []value {
+	var list []value
+	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	if _, err := dec.ReadToken(); err != nil {
+		return nil
+	}
+	for kind := dec.PeekKind(); kind != jsontext.KindEndArray && kind != jsontext.KindInvalid; kind = dec.PeekKind() {
+		list = append(list, v.next(dec))
+	}
+	return list
+}
+
+// next is the decoder's next value, cut from v: the decoder's own slice does not outlive its next call.
+func (v value) next(dec *jsontext.Decoder) value {
+	raw, _ := dec.ReadValue()
+	end := int(dec.InputOffset())
+	return v[end-len(raw) : end]
+}
+
+// AppendString appends s as a JSON string in stored form; bytes that are not UTF-8 become U+FFFD.
+func AppendString(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s)
+	return dst
+}
+
+// syntaxError is what is wrong with a body, at a byte of it.
+type syntaxError struct {
+	words  string
+	offset int
+}
+
+// Error implements error.
+func (e *syntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.words, e.offset) }
+
+// answer is the 400 for the error. Positions are counted in characters, as Python does.
+func (e *syntaxError) answer(body []byte) *Error {
+	before := body[:min(e.offset, len(body))]
+	line := bytes.Count(before, []byte{'\n'}) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return Detail(http.StatusBadRequest, fmt.Sprintf("JSON parse error - %s: line %d column %d (char %d)",
+		e.words, line, column, utf8.RuneCount(before)))
+}
+
+// parse checks a body whole, and answers its one value.
+func parse(body []byte) (value, *syntaxError) {
+	if !utf8.Valid(body) {
+		return nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	for {
+		token, err := dec.ReadToken()
+		if err != nil {
+			return nil, explain(err, body)
+		}
+		if bad := checkToken(token.Kind(), dec, body); bad != nil {
+			return nil, bad
+		}
+		if dec.StackDepth() == 0 {
+			break
+		}
+	}
+	end := int(dec.InputOffset())
+	if rest := bytes.TrimLeft(body[end:], " \t\r\n"); len(rest) > 0 {
+		return nil, &syntaxError{"unexpected content after the document", len(body) - len(rest)}
+	}
+	return bytes.TrimLeft(body[:end], " \t\r\n"), nil
+}
+
+// invalidUTF8 is the offset of the first byte that is not UTF-8.
+func invalidUTF8(body []byte) int {
+	at := 0
+	for at < len(body) {
+		r, size := utf8.DecodeRune(body[at:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		at += size
+	}
+	return at
+}
+
+// checkToken refuses what is well-formed and yet beyond our bounds; the token ends where dec stands.
+func checkToken(kind jsontext.Kind, dec *jsontext.Decoder, body []byte) *syntaxError {
+	end := int(dec.InputOffset())
+	switch kind {
+	case jsontext.KindBeginObject, jsontext.KindBeginArray:
+		if dec.StackDepth() > maxDepth {
+			return &syntaxError{fmt.Sprintf("nesting deeper than %d", maxDepth), end - 1}
+		}
+	case jsontext.KindNumber:
+		number := body[:end]
+		start := bytes.LastIndexAny(number, " \t\r\n:,[") + 1
+		return checkNumber(string(number[start:]), start)
+	}
+	return nil
+}
+
+// checkNumber refuses a number that is too long, or outside float64.
+func checkNumber(number string, offset int) *syntaxError {
+	if len(number) > maxNumber {
+		return &syntaxError{fmt.Sprintf("number longer than %d characters", maxNumber), offset}
+	}
+	// An integer of so few digits never leaves float64's range.
+	if !strings.ContainsAny(number, "eE") {
+		return nil
+	}
+	if _, err := strconv.ParseFloat(number, 64); err != nil {
+		return &syntaxError{"number out of range", offset}
+	}
+	return nil
+}
+
+// explain turns the decoder's error into our words.
+func explain(err error, body []byte) *syntaxError {
+	var syntactic *jsontext.SyntacticError
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &syntactic) {
+		return &syntaxError{"unexpected end of data", len(body)}
+	}
+	at := int(syntactic.ByteOffset)
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return &syntaxError{"repeated key", at}
+	case at >= len(body):
+		return &syntaxError{"unexpected end of data", len(body)}
+	case body[at] == '\\':
+		// Also half of a surrogate pair: it stands for no character.
+		return &syntaxError{"invalid escape sequence", at}
+	}
+	return &syntaxError{"unexpected character", at}
+}

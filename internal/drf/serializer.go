@@ -1,0 +1,177 @@
+package drf
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Serializer is a noun's table of fields: it reads a P out of a body, writes an M, and describes both.
+type Serializer[M, P any] struct {
+	Name   string // in the schema: Event, NotificationRule, …
+	Fields []Def[M, P]
+
+	order []string       // names and later names, as they are answered
+	keys  map[string]int // name or later name → index of its field
+}
+
+// NewSerializer makes a serializer; it panics on a table that contradicts itself.
+func NewSerializer[M, P any](name string, fields ...Def[M, P]) *Serializer[M, P] {
+	s := &Serializer[M, P]{Name: name, Fields: fields, keys: make(map[string]int)}
+	for i, f := range fields {
+		if problem := f.contradiction(); problem != "" {
+			panic(fmt.Sprintf("drf: %s.%s %s", name, f.Info.Name, problem))
+		}
+		s.claim(f.Info.Name, i)
+		if f.Info.Alias != "" {
+			s.claim(f.Info.Alias, i)
+		}
+	}
+	return s
+}
+
+// contradiction says what is wrong with a line of the table, or "".
+func (d Def[M, P]) contradiction() string {
+	switch i := d.Info; {
+	case i.Name == "":
+		return "has no name"
+	case i.ReadOnly && i.WriteOnly:
+		return "is neither read nor written"
+	case i.ReadOnly && i.Required:
+		return "is read-only and required"
+	}
+	return ""
+}
+
+// claim gives a key to a field.
+func (s *Serializer[M, P]) claim(key string, field int) {
+	if _, taken := s.keys[key]; taken {
+		panic(fmt.Sprintf("drf: %s has two fields %s", s.Name, key))
+	}
+	s.keys[key] = field
+	s.order = append(s.order, key)
+}
+
+// Input is a decoded body and what is wrong with it. A handler asks for the errors once it knows that the
+// object of the request exists, because 404 comes before 400.
+type Input[P any] struct {
+	Patch P
+	errs  *Errors
+}
+
+// Errors is a fresh copy of all that is wrong with the body so far, for a store to add to.
+func (in Input[P]) Errors() *Errors {
+	if in.errs == nil {
+		return NewErrors()
+	}
+	return in.errs.clone()
+}
+
+// Err is Errors().Err().
+func (in Input[P]) Err() error { return in.Errors().Err() }
+
+// Decode reads a body that is there already; white space alone is no JSON, nothing at all is {}.
+func (s *Serializer[M, P]) Decode(body []byte, mode Mode) Input[P] {
+	if len(body) == 0 {
+		body = []byte("{}")
+	}
+	v, syntax := parse(body)
+	if syntax != nil {
+		return Input[P]{errs: &Errors{fatal: syntax.answer(body)}}
+	}
+	if v.isNull() {
+		in := Input[P]{errs: NewErrors(s.order...)}
+		in.errs.Add("", "No data provided")
+		return in
+	}
+	return s.decode(v, mode)
+}
+
+// decode reads a value that should be an object.
+func (s *Serializer[M, P]) decode(v value, mode Mode) Input[P] {
+	in := Input[P]{errs: NewErrors(s.order...)}
+	if v.kind() != jsontext.KindBeginObject {
+		in.errs.Add("", "Invalid data. Expected a dictionary, but got "+v.typeName()+".")
+		return in
+	}
+	sent := make([]*member, len(s.Fields))
+	members := v.members()
+	for i := range members {
+		m := &members[i]
+		at, known := s.keys[m.name]
+		if known && (sent[at] == nil || m.name == s.Fields[at].Info.Alias) {
+			sent[at] = m
+		}
+	}
+	for i := range s.Fields {
+		s.Fields[i].take(&in, sent[i], mode)
+	}
+	return in
+}
+
+// take reads what was sent for a field, nil for nothing, into the input.
+func (d *Def[M, P]) take(in *Input[P], sent *member, mode Mode) {
+	switch {
+	case d.read == nil:
+	case sent == nil:
+		if d.Info.Required && mode == Create {
+			in.errs.Add(d.Info.Name, MsgRequired)
+		}
+	default:
+		if sent.name != d.Info.Name {
+			in.errs.sentAs(d.Info.Name, sent.name)
+		}
+		d.read(&in.Patch, input{name: sent.name, value: sent.value, mode: mode, errs: in.errs})
+	}
+}
+
+// Append appends m as a JSON object.
+func (s *Serializer[M, P]) Append(dst []byte, m *M) []byte {
+	dst = append(dst, '{')
+	first := len(dst)
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.write == nil {
+			continue
+		}
+		if len(dst) > first {
+			dst = append(dst, ',')
+		}
+		dst = append(AppendString(dst, f.Info.Name), ':')
+		start := len(dst)
+		dst = f.write(dst, m)
+		if f.Info.Alias != "" {
+			end := len(dst)
+			dst = append(AppendString(append(dst, ','), f.Info.Alias), ':')
+			dst = append(dst, dst[start:end]...)
+		}
+	}
+	return append(dst, '}')
+}
+
+// appendList appends rows as a JSON list.
+func (s *Serializer[M, P]) appendList(dst []byte, rows []M) []byte {
+	dst = append(dst, '[')
+	for i := range rows {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = s.Append(dst, &rows[i])
+	}
+	return append(dst, ']')
+}
+
+// Write answers status with m. The error is always nil.
+func (s *Serializer[M, P]) Write(w http.ResponseWriter, r *http.Request, status int, m *M) error {
+	return WriteJSON(w, r, status, s.Append(nil, m))
+}
+
+// WriteList answers 200 with one page of rows in the envelope of all lists; a page behind the end of the list is InvalidPage.
+func (s *Serializer[M, P]) WriteList(w http.ResponseWriter, r *http.Request, page PageInfo, rows []M) error {
+	if page.Offset > 0 && len(rows) == 0 {
+		return InvalidPage()
+	}
+	body := append(page.append([]byte(`{"pagination":`), int64(len(rows))), `,"autocomplete":{},"results":`...)
+	return WriteJSON(w, r, http.StatusOK, append(s.appendList(body, rows), '}'))
+}

@@ -1,0 +1,56 @@
+package drf
+
+import (
+	"encoding/hex"
+	"math/big"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/gorilla/mux"
+)
+
+// ParseUUID reads a uuid in any form Python's UUID takes (no dashes, braces, upper case, urn:uuid:) and answers it in canonical text.
+func ParseUUID(value string) (string, bool) {
+	if len(value) > 128 {
+		return "", false
+	}
+	value = strings.ReplaceAll(strings.ReplaceAll(value, "urn:", ""), "uuid:", "")
+	value = strings.ReplaceAll(strings.Trim(value, "{}"), "-", "")
+	var id uuid.UUID
+	if len(value) != 2*len(id) {
+		return "", false
+	}
+	if _, err := hex.Decode(id[:], []byte(value)); err != nil {
+		return "", false
+	}
+	return id.String(), true
+}
+
+// msgUUID says that what the client sent for a uuid is none.
+func msgUUID(sent string) string { return "“" + sent + "” is not a valid UUID." }
+
+// fitsUUID reports whether an integer is one that Python's UUID(int=…) takes.
+func fitsUUID(n *big.Int) bool { return n.Sign() >= 0 && n.BitLen() <= 128 }
+
+// PathUUID reads a uuid of the path (gorilla/mux variable name) in any form Python's UUID takes; malformed is 404.
+func PathUUID(r *http.Request, name string) (string, error) {
+	id, ok := ParseUUID(mux.Vars(r)[name])
+	if !ok {
+		return "", NotFound()
+	}
+	return id, nil
+}
+
+// PathInt reads a non-negative integer of the path (route variable name); anything else is 404.
+func PathInt(r *http.Request, name string) (int64, error) {
+	n, err := strconv.ParseUint(mux.Vars(r)[name], 10, 63)
+	if err != nil {
+		return 0, NotFound()
+	}
+	return int64(n), nil
+}
+
+// PathText reads a text of the path (route variable name).
+func PathText(r *http.Request, name string) string { return mux.Vars(r)[name] }

@@ -1,0 +1,115 @@
+// Package identity knows who is calling and what they may do: users, groups
+// and tokens, their part of the API, and the directory that rules look people up in.
+package identity
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"belfry/internal/drf"
+	"belfry/internal/sqldb"
+)
+
+// Scopes is a set of what a token may be used for. Rights are always those of the user as well.
+type Scopes uint8
+
+// The scopes of design section 4.
+const (
+	// ScopeAdmin allows all that the user may do.
+	ScopeAdmin Scopes = 1 << iota
+	// ScopeRead allows to read all that the user may see, except tokens and sessions.
+	ScopeRead
+	// ScopeIngest allows to post events.
+	ScopeIngest
+	// ScopeInbox allows the user's own notifications, and users/me.
+	ScopeInbox
+)
+
+// scopeChoices lists the names of the scopes in the order of their bits.
+var scopeChoices = &drf.Choices{Name: "TokenScopeEnum", Values: []string{"admin", "read", "ingest", "inbox"}}
+
+// Has reports whether s allows everything that want allows. ScopeAdmin allows everything.
+func (s Scopes) Has(want Scopes) bool { return s&ScopeAdmin != 0 || s&want == want }
+
+// Names are the names of the scopes in s: admin, read, ingest, inbox.
+func (s Scopes) Names() []string {
+	names := []string{}
+	for i, name := range scopeChoices.Values {
+		if s&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// String is the stored form: the names, separated by one space.
+func (s Scopes) String() string { return strings.Join(s.Names(), " ") }
+
+// scopesOf is the set of the scopes with the given names; names that are none are left out.
+func scopesOf(names []string) Scopes {
+	var s Scopes
+	for i, known := range scopeChoices.Values {
+		for _, name := range names {
+			if name == known {
+				s |= 1 << i
+			}
+		}
+	}
+	return s
+}
+
+// Caller is who makes a request and by which right.
+type Caller struct {
+	// User is the caller; its groups are not loaded. Zero for Host.
+	User User
+	// Superuser says whether one of the user's groups, or an ancestor of one, makes superusers.
+	Superuser bool
+	// Scopes are those of the token, or all.
+	Scopes Scopes
+	// TokenPK is the token that was shown; "" where there was none.
+	TokenPK string
+	// Source is the remote address without its port; "" where it is not an address.
+	Source string
+	// Host says that the caller is the command line on the same machine: superuser, all scopes, no user.
+	Host bool
+}
+
+// owns reports whether the caller may see and change what belongs to the user: its own, or, as a superuser, everybody's.
+func (c Caller) owns(userPK int64) bool {
+	return c.Superuser || c.User.PK != 0 && c.User.PK == userPK
+}
+
+type callerKey struct{}
+
+// WithCaller is ctx with the caller that [CallerOf] answers.
+func WithCaller(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerOf is the caller of the request; the zero Caller, who may do nothing, if there is none.
+func CallerOf(ctx context.Context) Caller {
+	c, _ := ctx.Value(callerKey{}).(Caller)
+	return c
+}
+
+// API is the part of the HTTP API that is about users, groups and tokens.
+//
+// Its handlers leave two questions to the route table: whether a superuser is
+// needed and which scopes are. They check only what depends on the object.
+type API struct {
+	DB  *sqldb.DB
+	Log *slog.Logger
+	// UsedBy answers what of other packages refers to the object; kind is "user" or "group",
+	// pk as the API writes it. nil where nothing does.
+	UsedBy func(tx *sqldb.Tx, kind, pk string) ([]drf.UsedBy, error)
+	// Passwords hashes and verifies; it is shared so that hashing is bounded for the whole process.
+	Passwords *Passwords
+
+	limit *limiter
+}
+
+// New makes the API on an open database.
+func New(db *sqldb.DB, log *slog.Logger) *API {
+	return &API{DB: db, Log: log, Passwords: NewPasswords(), limit: newLimiter()}
+}

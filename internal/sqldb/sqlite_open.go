@@ -1,0 +1,277 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const (
+	// lockPatience is how long a process that is just ending is waited for.
+	lockPatience = 300 * time.Millisecond
+	lockRetry    = 20 * time.Millisecond
+
+	fileMode      = 0o600
+	directoryMode = 0o700
+)
+
+// resolvePath answers the one absolute path of a database file, so that two names of
+// one file (a symbolic link) have the same lock. It makes the directory when it does not exist.
+func resolvePath(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("the path of the database is empty")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real, nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("database %s: it is a symbolic link that leads nowhere", path)
+	}
+	if err := makeDirectory(filepath.Dir(path)); err != nil {
+		return "", err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	return filepath.Join(dir, filepath.Base(path)), err
+}
+
+// makeDirectory makes a directory and those above it, for the owner only whatever the umask is. One that exists keeps its mode.
+func makeDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is not a directory", dir)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDirectory(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, directoryMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Chmod(dir, directoryMode); err != nil {
+		return err
+	}
+	return syncDirectory(parent)
+}
+
+// syncDirectory makes the names in a directory last.
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// lockFile takes the lock beside the database. It is a file of our own, because
+// SQLite's locks let several processes write to one database in turn.
+func lockFile(ctx context.Context, path string) (*flock.Flock, error) {
+	lock := flock.New(path+".lock", flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(fileMode))
+	waiting, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	locked, err := lock.TryLockContext(waiting, lockRetry)
+	if !locked && waiting.Err() != nil && ctx.Err() == nil {
+		return nil, errors.Join(ErrLocked, lock.Close())
+	}
+	if err == nil {
+		err = os.Chmod(lock.Path(), fileMode)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("its lock file: %w", err), lock.Close())
+	}
+	return lock, nil
+}
+
+// prepareFile makes the database file, or checks the one that exists, and brings its schema up to date.
+func prepareFile(ctx context.Context, file sqliteFile, opt Options, migrations []migration, clock *clock) (created bool, err error) {
+	info, err := os.Stat(file.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, create(ctx, file, opt, migrations, clock)
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := checkFile(ctx, file, info, opt.ApplicationID, migrations); err != nil {
+		return false, err
+	}
+	if err := closeToOthers(file.path); err != nil {
+		return false, err
+	}
+	conn, err := file.openWriter(ctx)
+	if err != nil {
+		return false, err
+	}
+	return false, errors.Join(migrateSQLite(ctx, conn, migrations, clock), conn.close())
+}
+
+// closeToOthers takes the rights of other users away from the database and SQLite's files beside it.
+func closeToOthers(path string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(path + suffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			err = os.Chmod(path+suffix, fileMode)
+		}
+		if err != nil {
+			return fmt.Errorf("it may be read by others: %w", err)
+		}
+	}
+	return nil
+}
+
+// create makes the database aside and gives it its name when it is whole and
+// synced, so that a kill at any moment leaves either no database or a complete one.
+func create(ctx context.Context, file sqliteFile, opt Options, migrations []migration, clock *clock) error {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		if _, err := os.Lstat(file.path + suffix); err == nil {
+			return fmt.Errorf("it is missing, but its log %s%s is there: "+
+				"restore the database, or move the log away to begin with an empty one", file.path, suffix)
+		}
+	}
+	aside := sqliteFile{path: file.path + ".new", vfs: file.vfs}
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		if err := os.Remove(aside.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := fill(ctx, aside, file.path+".lock", opt, migrations, clock); err != nil {
+		return fmt.Errorf("make it: %w", err)
+	}
+	if _, err := os.Lstat(aside.path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(errors.New("make it: SQLite left a log behind"), err)
+	}
+	if err := os.Rename(aside.path, file.path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(file.path))
+}
+
+// fill makes the schema and the first rows. When it returns nil, SQLite has synced the file and removed its log.
+func fill(ctx context.Context, file sqliteFile, modeOf string, opt Options, migrations []migration, clock *clock) error {
+	parameters := append(perConnection(),
+		"_auto_vacuum=INCREMENTAL",
+		fmt.Sprintf("_pragma=application_id(%d)", opt.ApplicationID),
+		"modeof="+sqliteFile{path: modeOf}.escaped()) // the lock file is 0600, and so are the database and its log
+	conn, err := openConn(ctx, file.dsn(parameters...))
+	if err != nil {
+		return err
+	}
+	err = migrateSQLite(ctx, conn, migrations, clock)
+	if err == nil && opt.Seed != nil {
+		err = seed(conn, opt.Seed, clock)
+	}
+	if err == nil {
+		_, err = conn.checkpoint("TRUNCATE")
+	}
+	return errors.Join(err, conn.close())
+}
+
+// seed runs the caller's Seed in a transaction of its own.
+func seed(conn *sqliteConn, fn func(tx *Tx) error, clock *clock) error {
+	if err := conn.run(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	tx := &Tx{run: conn, ctx: context.Background(), now: clock.next()}
+	err := call(tx, fn)
+	tx.end()
+	if err != nil {
+		return errors.Join(err, conn.rollback())
+	}
+	return conn.run(context.Background(), "COMMIT")
+}
+
+// migrateSQLite applies what is missing, each migration in its own transaction.
+func migrateSQLite(ctx context.Context, conn *sqliteConn, migrations []migration, clock *clock) error {
+	if err := conn.run(ctx, versionTable); err != nil {
+		return err
+	}
+	version, err := schemaVersion(ctx, conn.conn)
+	if err != nil {
+		return classifySQLite(err)
+	}
+	for _, m := range migrations[version:] {
+		if err := conn.run(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		err := m.apply(ctx, conn.conn, "sqlite", clock.next())
+		if err == nil {
+			err = conn.run(ctx, "COMMIT")
+		}
+		if err != nil {
+			return errors.Join(classifySQLite(err), conn.rollback())
+		}
+	}
+	return nil
+}
+
+// checkFile refuses a file that is not a sound database of this program. It opens the file for reading
+// only; where there is no log, SQLite is told that nobody writes, so that it makes no files beside it.
+func checkFile(ctx context.Context, file sqliteFile, info fs.FileInfo, applicationID int32, migrations []migration) error {
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a file")
+	}
+	if info.Size() == 0 {
+		return errors.New("it is an empty file, and not a database: restore it, or move it away to begin with an empty database")
+	}
+	parameters := []string{"mode=ro"}
+	if log, err := os.Stat(file.path + "-wal"); err != nil || log.Size() == 0 {
+		parameters = append(parameters, "immutable=1")
+	}
+	conn, err := openConn(ctx, file.dsn(parameters...))
+	if err != nil {
+		return refusal(err)
+	}
+	return errors.Join(refusal(checkContent(ctx, conn, applicationID, migrations)), conn.close())
+}
+
+// checkContent reads what a sound database must have.
+func checkContent(ctx context.Context, conn *sqliteConn, applicationID int32, migrations []migration) error {
+	var id int32
+	if err := conn.conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if id != applicationID {
+		return fmt.Errorf("another program made it (application id %d instead of %d)", id, applicationID)
+	}
+	// SQLite reads and understands every line of the schema for this.
+	var tables int
+	err := conn.conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND length(sql) > 0").Scan(&tables)
+	if err != nil {
+		return err
+	}
+	version, err := schemaVersion(ctx, conn.conn)
+	if err != nil {
+		return err
+	}
+	return checkVersion(version, migrations)
+}
+
+// refusal says in words what SQLite found.
+func refusal(err error) error {
+	switch sqliteCode(err) & 0xff {
+	case sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("it is not a SQLite database, or its header is damaged: %w", err)
+	case sqlite3.SQLITE_CORRUPT:
+		return fmt.Errorf("it is damaged: restore it from a backup: %w", err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("SQLite cannot open it: %w", err)
+	case sqlite3.SQLITE_ERROR:
+		return fmt.Errorf("its schema is not of this program: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,150 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// interruptEvery is how often a read that must stop is told so: SQLite forgets
+// an interrupt that comes between two statements.
+const interruptEvery = 5 * time.Millisecond
+
+// reader is one place in the pool of readers. Its connection is opened again after a fault.
+type reader struct {
+	file sqliteFile
+	conn *sqliteConn // nil after a fault
+}
+
+func (r *reader) connect(ctx context.Context) (err error) {
+	if r.conn == nil {
+		r.conn, err = r.file.openReader(ctx)
+	}
+	return err
+}
+
+func (r *reader) disconnect() error {
+	if r.conn == nil {
+		return nil
+	}
+	conn := r.conn
+	r.conn = nil
+	return conn.close()
+}
+
+// read runs fn on one reader's snapshot.
+func (db *sqliteDB) read(ctx context.Context, fn func(tx *Tx) error) error {
+	limited, cancel := context.WithTimeoutCause(ctx, db.timeout, ErrTimeout)
+	defer cancel()
+	select {
+	case <-db.closed: // asked first, because select takes any of the cases that are ready
+		return ErrClosed
+	default:
+	}
+	select {
+	case r := <-db.readers:
+		err := r.read(limited, fn, db.clock.current())
+		db.readers <- r
+		db.health.note(err)
+		return err
+	case <-limited.Done():
+		return whyStopped(limited)
+	case <-db.closed:
+		return ErrClosed
+	}
+}
+
+// read runs fn between BEGIN and ROLLBACK. The statements are not given ctx,
+// because the driver looks at it until the first row only: a watchdog interrupts them.
+func (r *reader) read(ctx context.Context, fn func(tx *Tx) error, now int64) error {
+	if err := ctx.Err(); err != nil {
+		return whyStopped(ctx)
+	}
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	release := interruptWhenDone(ctx, r.conn)
+	err := r.conn.run(context.Background(), "BEGIN")
+	if err == nil {
+		tx := &Tx{run: &readRun{sqliteConn: r.conn, limit: ctx}, ctx: context.Background(), now: now}
+		err = tx.run.classify(call(tx, fn))
+		tx.end()
+	}
+	release()
+	if rollback := r.conn.rollback(); rollback != nil || isStorageCode(sqliteCode(err)) {
+		// What is wrong with this connection is not passed on to the next read.
+		return errors.Join(err, rollback, r.disconnect())
+	}
+	return err
+}
+
+// interruptWhenDone interrupts conn from the end of ctx on, until release is called.
+func interruptWhenDone(ctx context.Context, conn *sqliteConn) (release func()) {
+	finished, stopped := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		for {
+			conn.interrupt()
+			select {
+			case <-finished:
+				return
+			case <-time.After(interruptEvery):
+			}
+		}
+	})
+	return func() {
+		if !stop() {
+			close(finished)
+			<-stopped
+		}
+	}
+}
+
+// rollback ends the connection's transaction, if it has one.
+func (c *sqliteConn) rollback() error {
+	if !c.inTransaction() {
+		return nil
+	}
+	return c.run(context.Background(), "ROLLBACK")
+}
+
+// readRun is the connection of one read. No statement of it begins after the read's end.
+type readRun struct {
+	*sqliteConn
+	limit context.Context
+}
+
+func (r *readRun) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+	if r.limit.Err() != nil {
+		return nil, whyStopped(r.limit)
+	}
+	result, err := r.sqliteConn.exec(ctx, query, args)
+	return result, r.classify(err)
+}
+
+func (r *readRun) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if r.limit.Err() != nil {
+		return nil, whyStopped(r.limit)
+	}
+	rows, err := r.sqliteConn.query(ctx, query, args)
+	return rows, r.classify(err)
+}
+
+// classify knows that an interrupt is the end of the read and no fault of the storage.
+func (r *readRun) classify(err error) error {
+	if sqliteCode(err) == sqlite3.SQLITE_INTERRUPT && r.limit.Err() != nil {
+		return whyStopped(r.limit)
+	}
+	return classifySQLite(err)
+}
+
+// whyStopped is our own reason where we set the limit (ErrTimeout, ErrStorage), and the caller's ctx.Err() otherwise.
+func whyStopped(limited context.Context) error {
+	if cause := context.Cause(limited); errors.Is(cause, ErrTimeout) || errors.Is(cause, ErrStorage) {
+		return cause
+	}
+	return limited.Err()
+}

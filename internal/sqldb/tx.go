@@ -1,0 +1,162 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// runner is a connection with a transaction on it. Its errors are those of this package.
+type runner interface {
+	exec(ctx context.Context, query string, args []any) (sql.Result, error)
+	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
+	// classify turns a driver's error into one of this package; it returns others as they are.
+	classify(err error) error
+	postgres() bool
+}
+
+// Tx is one transaction, for one goroutine, valid until its fn returns. It
+// carries one open result at a time: close the rows before the next statement.
+type Tx struct {
+	run  runner
+	ctx  context.Context
+	now  int64
+	rows *sql.Rows // the last result, which may be open
+	done bool
+}
+
+// Now is the transaction's idea of now, in UTC microseconds; in a write it is later than that of every write before.
+func (tx *Tx) Now() int64 { return tx.now }
+
+// ForUpdate is the clause that locks the rows of a SELECT which are going to be changed (" FOR UPDATE", or "" on SQLite).
+func (tx *Tx) ForUpdate() string {
+	if tx.run.postgres() {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
+// ForShare is the clause that keeps the rows of a SELECT from being changed until the end of the write.
+func (tx *Tx) ForShare() string {
+	if tx.run.postgres() {
+		return " FOR SHARE"
+	}
+	return ""
+}
+
+// Postgres reports whether the database is PostgreSQL.
+func (tx *Tx) Postgres() bool { return tx.run.postgres() }
+
+// Exec runs a statement and answers how many rows it changed.
+func (tx *Tx) Exec(query string, args ...any) (int64, error) {
+	if err := tx.idle(); err != nil {
+		return 0, err
+	}
+	result, err := tx.run.exec(tx.ctx, query, args)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// Query runs a SELECT, or a statement with RETURNING. The caller closes the rows.
+func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+	if err := tx.idle(); err != nil {
+		return nil, err
+	}
+	rows, err := tx.run.query(tx.ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	tx.rows = rows
+	return rows, nil
+}
+
+// Row runs a query and scans its first row into dest; sql.ErrNoRows when there is none.
+func (tx *Tx) Row(query string, args []any, dest ...any) error {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	return tx.first(rows, func(row Scanner) error { return row.Scan(dest...) })
+}
+
+// first reads the first row, and the rest of the result: a write with RETURNING
+// has run to its end only when its last row was read.
+func (tx *Tx) first(rows *sql.Rows, scan func(Scanner) error) error {
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return tx.run.classify(err)
+		}
+		return sql.ErrNoRows
+	}
+	if err := scan(rows); err != nil {
+		return err
+	}
+	for rows.Next() {
+	}
+	return tx.run.classify(errors.Join(rows.Err(), rows.Close()))
+}
+
+// idle answers whether a statement may run now.
+func (tx *Tx) idle() error {
+	if tx.done {
+		return errTxDone
+	}
+	if tx.rows == nil {
+		return nil
+	}
+	// Columns is the one question that closed rows answer with an error.
+	if _, err := tx.rows.Columns(); err == nil {
+		return errRowsOpen
+	}
+	tx.rows = nil
+	return nil
+}
+
+// end closes what fn left open and makes the Tx useless.
+func (tx *Tx) end() {
+	tx.done = true
+	if tx.rows != nil {
+		_ = tx.rows.Close()
+	}
+}
+
+// Scanner is what a row is read from.
+type Scanner interface{ Scan(dest ...any) error }
+
+// All runs a query and reads every row with scan. The result is never nil.
+func All[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := []T{}
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, tx.run.classify(err)
+	}
+	return all, nil
+}
+
+// One runs a query and reads its first row with scan; sql.ErrNoRows when there is none.
+func One[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any) (T, error) {
+	var one T
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return one, err
+	}
+	err = tx.first(rows, func(row Scanner) (err error) {
+		one, err = scan(row)
+		return err
+	})
+	return one, err
+}

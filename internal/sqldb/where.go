@@ -1,0 +1,62 @@
+package sqldb
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Where collects conditions joined by AND. The zero value is no condition.
+type Where struct {
+	conditions []string
+	args       []any
+}
+
+// Add adds a condition whose arguments are written as ?; they are numbered $n in order.
+// A ? means an argument wherever it stands, so text constants belong into args.
+// It panics when the number of ? differs from that of args.
+func (w *Where) Add(condition string, args ...any) {
+	if strings.Count(condition, "?") != len(args) {
+		panic("sqldb: the condition " + strconv.Quote(condition) + " has another number of arguments than were given")
+	}
+	var b strings.Builder
+	for _, arg := range args {
+		before, after, _ := strings.Cut(condition, "?")
+		w.args = append(w.args, arg)
+		b.WriteString(before)
+		b.WriteString("$")
+		b.WriteString(strconv.Itoa(len(w.args)))
+		condition = after
+	}
+	b.WriteString(condition)
+	w.conditions = append(w.conditions, b.String())
+}
+
+// In adds "column IN (…)"; no values means no row.
+func (w *Where) In(column string, values ...any) {
+	if len(values) == 0 {
+		w.Add("1 = 0")
+		return
+	}
+	w.Add(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
+}
+
+// SQL is "" or " WHERE …"; Args are its arguments.
+func (w *Where) SQL() string {
+	if len(w.conditions) == 0 {
+		return ""
+	}
+	return " WHERE (" + strings.Join(w.conditions, ") AND (") + ")"
+}
+
+// Args are the arguments of SQL, $1 first.
+func (w *Where) Args() []any { return w.args }
+
+// Next is the number of the first argument after those of SQL.
+func (w *Where) Next() int { return len(w.args) + 1 }
+
+// EscapeLike escapes %, _ and \ for LIKE … ESCAPE '\'.
+func EscapeLike(s string) string {
+	return likeEscaper.Replace(s)
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/sqldb"
+)
+
+// handler makes the routes into one http.Handler. Each path has one handler that switches on the method
+// itself: gorilla/mux answers 404 for a wrong method inside subrouters.
+func (s *server) handler() http.Handler {
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	for _, rt := range s.routes() {
+		router.Handle(rt.path, s.answer(rt))
+		router.Handle(strings.TrimSuffix(rt.path, "/"), http.HandlerFunc(addSlash))
+	}
+	page := s.page()
+	for _, name := range page.paths() {
+		router.Handle(name, page)
+	}
+	router.NotFoundHandler = s.failing(drf.NotFound())
+	return s.recovering(normalise(router, router.NotFoundHandler))
+}
+
+// failing always answers err.
+func (s *server) failing(err error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, err) })
+}
+
+// recovering keeps a panic inside its request.
+func (s *server) recovering(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler {
+				s.fail(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// normalise merges runs of slashes without a redirect (the API reference itself writes /api/v3//events/…) and
+// answers 404 for what could be read in two ways: . and .. segments, and encoded slashes.
+func normalise(next, notFound http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, escaped := r.URL.Path, r.URL.EscapedPath()
+		if !strings.HasPrefix(p, "/") || strings.Contains(strings.ToLower(escaped), "%2f") || hasDots(p) {
+			notFound.ServeHTTP(w, r)
+			return
+		}
+		if strings.Contains(p, "//") {
+			clean := *r.URL
+			clean.Path, clean.RawPath = mergeSlashes(p), mergeSlashes(r.URL.RawPath)
+			r = r.WithContext(r.Context())
+			r.URL = &clean
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// hasDots reports whether a path has a segment . or ..
+func hasDots(p string) bool {
+	for segment := range strings.SplitSeq(p, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// mergeSlashes makes one slash of each run of them.
+func mergeSlashes(p string) string {
+	if p == "" {
+		return ""
+	}
+	clean := path.Clean(p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
+
+// addSlash sends a client to the path with its slash: to this path on this host only, with the method kept.
+func addSlash(w http.ResponseWriter, r *http.Request) {
+	status := http.StatusPermanentRedirect
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		status = http.StatusMovedPermanently
+	}
+	to := url.URL{Path: r.URL.Path + "/", RawQuery: r.URL.RawQuery}
+	if r.URL.RawPath != "" {
+		to.RawPath = r.URL.RawPath + "/"
+	}
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(status)
+}
+
+// requestTime bounds the work on one request; streams will have their own bound.
+const requestTime = 30 * time.Second
+
+// answer is the handler of one route: negotiation, who is calling, may they, the method, then the work.
+func (s *server) answer(rt route) http.Handler {
+	allow := strings.Join(append(methods(rt), http.MethodOptions), ", ")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Allow", allow)
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+		defer cancel()
+		r = r.WithContext(ctx)
+		handle, r, err := s.admit(rt, r)
+		if err == nil {
+			err = handle(w, r)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// methods lists what a route answers; whoever answers GET answers HEAD.
+func methods(rt route) (names []string) {
+	for _, v := range rt.verbs {
+		names = append(names, v.method)
+		if v.method == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	return names
+}
+
+// admit finds out who calls and whether they may, in the order in which Django REST framework does, and
+// answers what handles the request. A wrong method is 405 only for those who may use the route at all.
+func (s *server) admit(rt route, r *http.Request) (handler, *http.Request, error) {
+	if err := drf.Negotiate(r); err != nil {
+		return nil, r, err
+	}
+	caller, err := s.caller(rt, r)
+	if err != nil {
+		return nil, r, err
+	}
+	r = r.WithContext(identity.WithCaller(r.Context(), caller))
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	known := false
+	for _, v := range rt.verbs {
+		allowed := v.access.allows(caller, v.method)
+		known = known || allowed
+		if v.method == method {
+			if !allowed {
+				return nil, r, drf.Forbidden()
+			}
+			return v.handle, r, nil
+		}
+	}
+	switch {
+	case !known:
+		return nil, r, drf.Forbidden()
+	case method == http.MethodOptions:
+		return describe(rt), r, nil
+	}
+	return nil, r, drf.MethodNotAllowed(r.Method)
+}
+
+// caller says who is calling; the routes that are open to all do not ask.
+func (s *server) caller(rt route, r *http.Request) (identity.Caller, error) {
+	if caller := identity.CallerOf(r.Context()); caller.Host || rt.verbs[0].access.open {
+		return caller, nil
+	}
+	return s.identity.Authenticate(r)
+}
+
+// describe answers OPTIONS as Django REST framework does.
+func describe(rt route) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		out := drf.AppendString([]byte(`{"name":`), rt.path)
+		out = append(out, `,"description":"","renders":["application/json"],"parses":["application/json"]}`...)
+		return drf.WriteJSON(w, r, http.StatusOK, out)
+	}
+}
+
+// fail answers an error. What the database says of its own state is put into the client's words here,
+// because drf knows no database.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	drf.Fail(w, r, s.log, inClientsWords(err))
+}
+
+// inClientsWords turns the errors of the database that a client can do something about into answers.
+func inClientsWords(err error) error {
+	switch {
+	case errors.Is(err, sqldb.ErrOverloaded):
+		return drf.Unavailable("Too many writes are waiting. Try again.", time.Second, nil)
+	case errors.Is(err, sqldb.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return drf.Unavailable("The request took too long and was stopped. Narrow the filter or try again.", time.Second, nil)
+	case errors.Is(err, sqldb.ErrClosed):
+		return drf.Unavailable("Belfry is shutting down.", time.Second, nil)
+	case errors.Is(err, sqldb.ErrStorage):
+		return drf.Unavailable("The storage failed; nothing of this request was kept. See /-/health/ready/.", 5*time.Second, err)
+	}
+	return err
+}

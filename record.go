@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"belfry/internal/delivery"
+	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/rules"
+	"belfry/internal/sqldb"
+)
+
+// errStale says that what was prepared outside a write no longer holds inside it: prepare again.
+var errStale = errors.New("what was prepared is out of date")
+
+// snapshot is all that decides who is notified of an event, as of one generation.
+type snapshot struct {
+	rules      *rules.Snapshot
+	transports map[string]delivery.Transport
+}
+
+// recorder writes events with all that follows from them. The work is in two halves: prepare matches and
+// renders outside any write, commit only writes, and only while the generation that was prepared for holds.
+type recorder struct {
+	db      *sqldb.DB
+	current atomic.Pointer[snapshot]
+}
+
+// plan is an event and its consequences, ready to be written. A plan without a snapshot runs no rules.
+type plan struct {
+	event         Event
+	columns       columns
+	notifications []Notification
+	snapshot      *snapshot
+}
+
+// record writes an event, and the notifications that rules make of it, durably and all at once.
+func (r *recorder) record(ctx context.Context, e Event) (Event, error) {
+	var written Event
+	err := r.retry(ctx, func() error {
+		p, err := r.prepare(ctx, e)
+		if err != nil {
+			return err
+		}
+		return r.db.Write(ctx, func(tx *sqldb.Tx) error {
+			written, err = r.commit(tx, p)
+			return err
+		})
+	})
+	return written, err
+}
+
+// retry runs prepare-and-write until what was prepared holds; each round starts from a fresh snapshot.
+func (r *recorder) retry(ctx context.Context, attempt func() error) error {
+	for {
+		err := attempt()
+		if !errors.Is(err, errStale) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.current.Store(nil)
+	}
+}
+
+// prepare gives the event its key and works out what follows from it.
+func (r *recorder) prepare(ctx context.Context, e Event) (plan, error) {
+	key, err := newKey()
+	if err != nil {
+		return plan{}, err
+	}
+	e.PK = key
+	p := plan{event: e, columns: columnsOf(&e)}
+	if p.snapshot, err = r.snapshot(ctx); err != nil {
+		return plan{}, err
+	}
+	return p, p.match()
+}
+
+// match makes the notifications of an event.
+func (p *plan) match() error {
+	var body string
+	for _, m := range p.snapshot.rules.Match(subjectOf(&p.event, &p.columns)) {
+		if body == "" {
+			body = summarize(&p.event)
+		}
+		for _, transport := range p.snapshot.inboxTransports(m.Transports) {
+			for _, user := range transport.receivers(m.Users) {
+				key, err := newKey()
+				if err != nil {
+					return err
+				}
+				p.notifications = append(p.notifications, Notification{
+					PK: key, UserPK: user, RulePK: m.Rule.PK, TransportPK: transport.pk,
+					Severity: m.Rule.Severity, Body: body, folded: drf.Fold(body),
+				})
+			}
+		}
+	}
+	return nil
+}
+
+// inboxTransport is a way into the inbox: a local transport, or none at all for a rule without transports.
+type inboxTransport struct {
+	pk       string
+	sendOnce bool
+}
+
+// inboxTransports are the local ones of a rule's transports. A rule without any notifies the inbox, as
+// its own help text says.
+func (s *snapshot) inboxTransports(pks []string) []inboxTransport {
+	if len(pks) == 0 {
+		return []inboxTransport{{}}
+	}
+	var local []inboxTransport
+	for _, pk := range pks {
+		if t, ok := s.transports[pk]; ok && t.Mode == delivery.ModeLocal {
+			local = append(local, inboxTransport{pk: pk, sendOnce: t.SendOnce})
+		}
+	}
+	return local
+}
+
+// receivers are the users that a transport reaches: the first one where it sends once.
+func (t inboxTransport) receivers(users []int64) []int64 {
+	if t.sendOnce && len(users) > 1 {
+		return users[:1]
+	}
+	return users
+}
+
+// commit writes a plan inside a write, and answers the event with its times.
+func (r *recorder) commit(tx *sqldb.Tx, p plan) (Event, error) {
+	if err := r.checkGeneration(tx, p.snapshot); err != nil {
+		return Event{}, err
+	}
+	e := p.event // fn may run more than once: the plan is left as it is
+	if err := insertEvent(tx, &e, &p.columns); err != nil {
+		return Event{}, err
+	}
+	for _, n := range p.notifications {
+		n.Event = &e
+		if err := insertNotification(tx, &n); err != nil {
+			return Event{}, err
+		}
+	}
+	return e, nil
+}
+
+// checkGeneration answers errStale when a rule or a recipient has changed since the snapshot.
+func (r *recorder) checkGeneration(tx *sqldb.Tx, s *snapshot) error {
+	if s == nil {
+		return nil
+	}
+	generation, err := identity.Generation(tx)
+	if err != nil {
+		return fmt.Errorf("read generation: %w", err)
+	}
+	if generation != s.rules.Generation {
+		return errStale
+	}
+	return nil
+}
+
+// snapshot is the latest one known. It may be out of date: commit finds out.
+func (r *recorder) snapshot(ctx context.Context) (*snapshot, error) {
+	if s := r.current.Load(); s != nil {
+		return s, nil
+	}
+	s := &snapshot{}
+	err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		if s.rules, err = rules.Load(tx); err != nil {
+			return fmt.Errorf("load rules: %w", err)
+		}
+		if s.transports, err = delivery.LoadTransports(tx); err != nil {
+			return fmt.Errorf("load transports: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.current.Store(s)
+	return s, nil
+}
+
+// newKey is a new UUIDv7 in canonical text.
+func newKey() (string, error) {
+	key, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make a key: %w", err)
+	}
+	return key.String(), nil
+}

@@ -1,0 +1,206 @@
+-- The tables of Belfry, as numbered migrations in order. A migration that has been
+-- released is never edited; what changes is appended. A section without a database's
+-- name runs on both. Times are UTC microseconds, ids are UUIDv7 in canonical text,
+-- JSON is text in stored form (compact, keys as they came).
+
+-- migration 1: users and groups, tokens, events and notifications, rules and transports
+
+-- Integer keys that are never given out twice: the pk of a user, the num_pk of a group.
+CREATE TABLE serial (
+    name  TEXT PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+INSERT INTO serial (name, value) VALUES ('user', 0), ('group', 0);
+
+-- Goes up with every change that can alter which rules match an event or who receives it,
+-- so that what was prepared outside a write is known to be stale inside it.
+CREATE TABLE generation (
+    id    INTEGER PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+INSERT INTO generation (id, value) VALUES (1, 1);
+
+CREATE TABLE app_user (
+    pk                   BIGINT PRIMARY KEY,
+    uuid                 TEXT NOT NULL UNIQUE,
+    username             TEXT NOT NULL UNIQUE,
+    name                 TEXT NOT NULL,
+    email                TEXT NOT NULL,
+    path                 TEXT NOT NULL,
+    type                 TEXT NOT NULL,
+    is_active            BOOLEAN NOT NULL,
+    attributes           TEXT NOT NULL,
+    password             TEXT NOT NULL, -- argon2id in PHC form, or '' for none
+    date_joined          BIGINT NOT NULL,
+    last_updated         BIGINT NOT NULL,
+    last_login           BIGINT,
+    password_change_date BIGINT NOT NULL
+);
+
+CREATE TABLE user_group (
+    pk           TEXT PRIMARY KEY,
+    num_pk       BIGINT NOT NULL UNIQUE,
+    name         TEXT NOT NULL UNIQUE,
+    is_superuser BOOLEAN NOT NULL,
+    parent_pk    TEXT REFERENCES user_group (pk) ON DELETE SET NULL,
+    attributes   TEXT NOT NULL
+);
+CREATE INDEX user_group_parent ON user_group (parent_pk);
+
+CREATE TABLE membership (
+    group_pk TEXT NOT NULL REFERENCES user_group (pk) ON DELETE CASCADE,
+    user_pk  BIGINT NOT NULL REFERENCES app_user (pk) ON DELETE CASCADE,
+    PRIMARY KEY (group_pk, user_pk)
+);
+CREATE INDEX membership_user ON membership (user_pk);
+
+CREATE TABLE token (
+    pk          TEXT PRIMARY KEY,
+    identifier  TEXT NOT NULL UNIQUE,
+    user_pk     BIGINT NOT NULL REFERENCES app_user (pk) ON DELETE CASCADE,
+    intent      TEXT NOT NULL,
+    description TEXT NOT NULL,
+    expiring    BOOLEAN NOT NULL,
+    expires     BIGINT NOT NULL,
+    scopes      TEXT NOT NULL, -- names, separated by one space
+    key_hash    TEXT NOT NULL UNIQUE, -- SHA-256 in hexadecimal
+    created     BIGINT NOT NULL
+);
+CREATE INDEX token_user ON token (user_pk);
+
+-- What is filtered on is a column of its own, written with the event.
+CREATE TABLE event (
+    pk               TEXT PRIMARY KEY,
+    created          BIGINT NOT NULL,
+    expires          BIGINT NOT NULL,
+    action           TEXT NOT NULL,
+    app              TEXT NOT NULL,
+    client_ip        TEXT,
+    origin           TEXT NOT NULL, -- api, trail, script, delivery, system
+    user_json        TEXT NOT NULL,
+    context          TEXT NOT NULL,
+    brand            TEXT NOT NULL,
+    user_pk          BIGINT, -- user.pk
+    username         TEXT,   -- user.username
+    context_username TEXT,   -- context.username
+    model_app        TEXT,   -- context.model.app
+    model_name       TEXT,   -- context.model.model_name
+    model_pk         TEXT,   -- context.model.pk, integers in decimal
+    application_pk   TEXT,   -- context.authorized_application.pk
+    application      TEXT,   -- context.authorized_application, keys sorted, for grouping
+    brand_name       TEXT,   -- brand.name
+    folded           TEXT NOT NULL -- pk, user, action, app, context and client_ip in folded case, one a line, for search
+);
+CREATE INDEX event_created ON event (created, pk);
+CREATE INDEX event_action ON event (action, created, pk);
+CREATE INDEX event_username ON event (username, created, pk);
+CREATE INDEX event_client_ip ON event (client_ip, created, pk);
+CREATE INDEX event_expires ON event (expires);
+
+-- How many events there are of each hour and action, kept in the event's own transaction.
+CREATE TABLE event_hour (
+    hour   BIGINT NOT NULL, -- the hour's first microsecond
+    action TEXT NOT NULL,
+    slot   INTEGER NOT NULL, -- 0 on SQLite; spread on PostgreSQL, where one hot row would queue all inserts
+    count  BIGINT NOT NULL,
+    PRIMARY KEY (hour, action, slot)
+);
+
+-- No foreign key to event: the store unlinks, so that event can be partitioned later.
+CREATE TABLE notification (
+    pk              TEXT PRIMARY KEY,
+    user_pk         BIGINT NOT NULL REFERENCES app_user (pk) ON DELETE CASCADE,
+    event_pk        TEXT,
+    rule_pk         TEXT, -- what made it; kept after the rule is gone
+    transport_pk    TEXT,
+    severity        TEXT NOT NULL,
+    body            TEXT NOT NULL,
+    folded          TEXT NOT NULL, -- body in folded case, for search
+    created         BIGINT NOT NULL,
+    seen            BOOLEAN NOT NULL,
+    seen_at         BIGINT, -- when it was last marked as seen; null while unseen
+    hyperlink       TEXT,
+    hyperlink_label TEXT
+);
+CREATE INDEX notification_user ON notification (user_pk, seen, created, pk);
+CREATE INDEX notification_event ON notification (event_pk);
+CREATE INDEX notification_created ON notification (created, pk);
+
+CREATE TABLE transport (
+    pk                   TEXT PRIMARY KEY,
+    name                 TEXT NOT NULL UNIQUE,
+    mode                 TEXT NOT NULL,
+    webhook_url          TEXT NOT NULL,
+    send_once            BOOLEAN NOT NULL,
+    email_subject_prefix TEXT NOT NULL,
+    email_template       TEXT NOT NULL
+);
+
+CREATE TABLE rule (
+    pk                     TEXT PRIMARY KEY,
+    name                   TEXT NOT NULL UNIQUE,
+    severity               TEXT NOT NULL,
+    group_pk               TEXT REFERENCES user_group (pk) ON DELETE SET NULL,
+    destination_event_user BOOLEAN NOT NULL
+);
+CREATE INDEX rule_group ON rule (group_pk);
+
+CREATE TABLE rule_transport (
+    rule_pk      TEXT NOT NULL REFERENCES rule (pk) ON DELETE CASCADE,
+    transport_pk TEXT NOT NULL REFERENCES transport (pk) ON DELETE CASCADE,
+    PRIMARY KEY (rule_pk, transport_pk)
+);
+CREATE INDEX rule_transport_transport ON rule_transport (transport_pk);
+
+CREATE TABLE policy (
+    pk                TEXT PRIMARY KEY,
+    kind              TEXT NOT NULL, -- event_matcher
+    name              TEXT NOT NULL UNIQUE,
+    execution_logging BOOLEAN NOT NULL,
+    created           BIGINT NOT NULL,
+    last_updated      BIGINT NOT NULL,
+    action            TEXT, -- of an event matcher, as are the next three
+    client_ip         TEXT,
+    app               TEXT,
+    model             TEXT
+);
+
+CREATE TABLE binding (
+    pk             TEXT PRIMARY KEY,
+    policy_pk      TEXT REFERENCES policy (pk) ON DELETE CASCADE,
+    group_pk       TEXT REFERENCES user_group (pk) ON DELETE CASCADE,
+    user_pk        BIGINT REFERENCES app_user (pk) ON DELETE CASCADE,
+    target_pk      TEXT NOT NULL REFERENCES rule (pk) ON DELETE CASCADE,
+    negate         BOOLEAN NOT NULL,
+    enabled        BOOLEAN NOT NULL,
+    position       BIGINT NOT NULL, -- "order" in the API
+    timeout        BIGINT NOT NULL, -- seconds
+    failure_result BOOLEAN NOT NULL,
+    UNIQUE (policy_pk, target_pk, position)
+);
+CREATE INDEX binding_target ON binding (target_pk, position);
+CREATE INDEX binding_group ON binding (group_pk);
+CREATE INDEX binding_user ON binding (user_pk);
+
+-- migration 1 postgres: text that is ordered or compared is compared byte by byte, as SQLite does
+ALTER TABLE app_user
+    ALTER COLUMN uuid TYPE TEXT COLLATE "C", ALTER COLUMN username TYPE TEXT COLLATE "C",
+    ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN email TYPE TEXT COLLATE "C",
+    ALTER COLUMN path TYPE TEXT COLLATE "C", ALTER COLUMN type TYPE TEXT COLLATE "C";
+ALTER TABLE user_group ALTER COLUMN name TYPE TEXT COLLATE "C";
+ALTER TABLE token
+    ALTER COLUMN identifier TYPE TEXT COLLATE "C", ALTER COLUMN intent TYPE TEXT COLLATE "C",
+    ALTER COLUMN description TYPE TEXT COLLATE "C";
+ALTER TABLE event
+    ALTER COLUMN pk TYPE TEXT COLLATE "C", ALTER COLUMN action TYPE TEXT COLLATE "C",
+    ALTER COLUMN app TYPE TEXT COLLATE "C", ALTER COLUMN client_ip TYPE TEXT COLLATE "C",
+    ALTER COLUMN application TYPE TEXT COLLATE "C", ALTER COLUMN folded TYPE TEXT COLLATE "C";
+ALTER TABLE event_hour ALTER COLUMN action TYPE TEXT COLLATE "C";
+ALTER TABLE notification
+    ALTER COLUMN pk TYPE TEXT COLLATE "C", ALTER COLUMN severity TYPE TEXT COLLATE "C",
+    ALTER COLUMN body TYPE TEXT COLLATE "C", ALTER COLUMN folded TYPE TEXT COLLATE "C";
+ALTER TABLE transport
+    ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN mode TYPE TEXT COLLATE "C",
+    ALTER COLUMN webhook_url TYPE TEXT COLLATE "C";
+ALTER TABLE rule ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN severity TYPE TEXT COLLATE "C";
+ALTER TABLE policy ALTER COLUMN name TYPE TEXT COLLATE "C";

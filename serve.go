@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"belfry/internal/identity"
+)
+
+// Limits on what one client can hold. A client that sends or reads too slowly is closed.
+const (
+	headerTime  = 10 * time.Second
+	readTime    = 30 * time.Second
+	writeTime   = requestTime + readTime
+	idleTime    = 30 * time.Second
+	headerBytes = 64 << 10
+	// stopTime is what running requests get to finish in when Belfry is told to stop.
+	stopTime = 8 * time.Second
+)
+
+type serveCommand struct{}
+
+// Run serves until it is told to stop: HTTP first, then the database, so that all that was begun is finished.
+func (serveCommand) Run(p *process) (err error) {
+	key, own := p.config.bootstrap, false
+	if key == "" {
+		key, own = identity.NewKey(), true
+	}
+	db, err := openStore(p.ctx, p.config.database, identity.HashKey(key), p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	listener, err := net.Listen("tcp", p.config.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", p.config.listen, err)
+	}
+	s := newServer(db, p.log)
+	web := newHTTP(s.handler(), p.log)
+	host := newHTTP(asHost(s.handler()), p.log)
+	socket, err := listenSocket(p.config.database)
+	if err != nil {
+		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
+	}
+	banner(p, listener.Addr().String(), db.Created(), own, key)
+	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
+}
+
+// newHTTP is a server with limits on headers and time.
+func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// serving is a server on its listener, which is nil where there is none.
+type serving struct {
+	server   *http.Server
+	listener net.Listener
+}
+
+// serveAll serves until ctx ends or one server fails, then lets running requests finish.
+func serveAll(ctx context.Context, log *slog.Logger, all []serving) error {
+	failed := make(chan error, len(all))
+	for _, s := range all {
+		if s.listener != nil {
+			go func() { failed <- s.server.Serve(s.listener) }()
+		}
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		log.Info("stopping: finishing what was begun")
+	case err = <-failed:
+	}
+	stop, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	for _, s := range all {
+		if closing := s.server.Shutdown(stop); closing != nil {
+			log.Warn("some requests did not finish in time and were cut off", "error", closing)
+			_ = s.server.Close() // what is left is cut off; there is nobody to tell
+		}
+	}
+	return err
+}
+
+// asHost marks requests as coming from the command line on the same machine: who may open the socket may
+// open the database file.
+func asHost(next http.Handler) http.Handler {
+	host := hostCaller()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(identity.WithCaller(r.Context(), host)))
+	})
+}
+
+// hostCaller may do everything and is nobody.
+func hostCaller() identity.Caller {
+	return identity.Caller{Host: true, Superuser: true, Scopes: identity.ScopeAdmin}
+}
+
+// socketPath is where commands find the server of a database.
+func socketPath(database string) string { return database + ".sock" }
+
+// listenSocket opens the socket for commands beside the database. It is made in a folder that only we can
+// enter and then moved to its place: at no moment can somebody else connect. The database's lock is ours, so
+// a socket that is there already belongs to a process that is gone.
+func listenSocket(database string) (net.Listener, error) {
+	folder, err := os.MkdirTemp(filepath.Dir(database), ".sock-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder) // empty by then, or useless
+	aside := filepath.Join(folder, "s")
+	listener, err := net.Listen("unix", aside)
+	if err != nil {
+		return nil, err
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false) // it will not be where it was made
+	if err = errors.Join(os.Chmod(aside, 0o600), os.Rename(aside, socketPath(database))); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return &socketListener{Listener: listener, path: socketPath(database)}, nil
+}
+
+// socketListener removes its socket when it is closed.
+type socketListener struct {
+	net.Listener
+	path string
+}
+
+// Close stops listening and removes the socket.
+func (l *socketListener) Close() error { return errors.Join(l.Listener.Close(), os.Remove(l.path)) }
+
+// banner says where Belfry is and what to do next. Only the first start knows a token to show, and shows
+// it once; one that the operator chose is never printed.
+func banner(p *process, address string, first, own bool, key string) {
+	base := "http://" + reachable(address)
+	fmt.Fprintf(p.out, "Belfry is ready at %s\nDatabase: %s\n\n", base, p.config.database)
+	if !first {
+		fmt.Fprintf(p.out, "Get a token:  belfry --database %s token create\n", quoteShell(p.config.database))
+		return
+	}
+	shown := key
+	if own {
+		fmt.Fprintf(p.out, "Token of akadmin, shown this once:\n\n  %s\n\n", key)
+	} else {
+		shown = "$BELFRY_BOOTSTRAP_TOKEN"
+		fmt.Fprintf(p.out, "The token of akadmin is the one that you chose.\n\n")
+	}
+	fmt.Fprintf(p.out, `Post a first event:
+
+  curl -H "Authorization: Bearer %[2]s" -H 'Content-Type: application/json' \
+    -d '{"action":"configuration_error","app":"backup","context":{"message":"The disk is 91 %% full"}}' \
+    %[1]s/api/v3/events/events/
+
+A rule that is there from the start has made a notification of it:
+
+  curl -H "Authorization: Bearer %[2]s" '%[1]s/api/v3/events/notifications/?seen=false'
+
+The same in a browser: %[1]s/
+`, base, shown)
+}
+
+// reachable is an address that a client on this machine can use for one that was listened on.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+type healthcheckCommand struct{}
+
+// Run asks the server at --listen whether it is ready.
+func (healthcheckCommand) Run(p *process) error {
+	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+	defer cancel()
+	url := "http://" + reachable(p.config.listen) + "/-/health/ready/"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("%s answered %s", url, answer.Status)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"belfry/internal/drf"
+	"belfry/internal/sqldb"
+)
+
+// eventColumns are the columns that scanEvent reads, in its order.
+const eventColumns = "e.pk, e.created, e.expires, e.action, e.app, e.client_ip, e.origin, e.user_json, e.context, e.brand"
+
+// countedMatches bounds the counting of rows where no counter covers a filter (deviation 10).
+const countedMatches = 10_000
+
+// scanEvent reads one row of eventColumns.
+func scanEvent(row sqldb.Scanner) (Event, error) {
+	var e Event
+	err := row.Scan(&e.PK, &e.Created, &e.Expires, &e.Action, &e.App, &e.ClientIP, &e.Origin, &e.User, &e.Context, &e.Brand)
+	return e, err
+}
+
+// getEvent reads one event; sql.ErrNoRows when there is none.
+func getEvent(tx *sqldb.Tx, pk string) (Event, error) {
+	return sqldb.One(tx, scanEvent, "SELECT "+eventColumns+" FROM event e WHERE e.pk = $1", pk)
+}
+
+// lockEvent reads one event that is going to be changed; sql.ErrNoRows when there is none.
+func lockEvent(tx *sqldb.Tx, pk string) (Event, error) {
+	return sqldb.One(tx, scanEvent, "SELECT "+eventColumns+" FROM event e WHERE e.pk = $1"+tx.ForUpdate(), pk)
+}
+
+// insertEvent writes a new event and counts it. Created is the write's now; Expires follows from it
+// where the event does not say.
+func insertEvent(tx *sqldb.Tx, e *Event, c *columns) error {
+	e.Created = tx.Now()
+	if e.Expires == 0 {
+		e.Expires = e.Created + retentionMicros
+	}
+	_, err := tx.Exec(`INSERT INTO event (pk, created, expires, action, app, client_ip, origin, user_json, context, brand,
+			user_pk, username, context_username, model_app, model_name, model_pk, application_pk, application, brand_name, folded)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		e.PK, e.Created, e.Expires, e.Action, e.App, e.ClientIP, string(e.Origin), string(e.User), string(e.Context), string(e.Brand),
+		c.userPK, c.username, c.contextUsername, c.modelApp, c.modelName, c.modelPK, c.applicationPK, c.application, c.brandName, c.folded)
+	if err != nil {
+		return fmt.Errorf("insert event: %w", err)
+	}
+	return countEvent(tx, e.Created, e.Action, 1)
+}
+
+// updateEvent writes what was changed of before, and moves it to its new action's counter.
+func updateEvent(tx *sqldb.Tx, before, e *Event, c *columns) error {
+	_, err := tx.Exec(`UPDATE event SET expires = $2, action = $3, app = $4, client_ip = $5, user_json = $6, context = $7, brand = $8,
+			user_pk = $9, username = $10, context_username = $11, model_app = $12, model_name = $13, model_pk = $14,
+			application_pk = $15, application = $16, brand_name = $17, folded = $18 WHERE pk = $1`,
+		e.PK, e.Expires, e.Action, e.App, e.ClientIP, string(e.User), string(e.Context), string(e.Brand),
+		c.userPK, c.username, c.contextUsername, c.modelApp, c.modelName, c.modelPK, c.applicationPK, c.application, c.brandName, c.folded)
+	if err != nil {
+		return fmt.Errorf("update event: %w", err)
+	}
+	if before.Action == e.Action {
+		return nil
+	}
+	if err := countEvent(tx, e.Created, before.Action, -1); err != nil {
+		return err
+	}
+	return countEvent(tx, e.Created, e.Action, 1)
+}
+
+// deleteEvent removes an event, unlinks its notifications and uncounts it.
+func deleteEvent(tx *sqldb.Tx, e *Event) error {
+	if _, err := tx.Exec("UPDATE notification SET event_pk = NULL WHERE event_pk = $1", e.PK); err != nil {
+		return fmt.Errorf("unlink notifications: %w", err)
+	}
+	if _, err := tx.Exec("DELETE FROM event WHERE pk = $1", e.PK); err != nil {
+		return fmt.Errorf("delete event: %w", err)
+	}
+	return countEvent(tx, e.Created, e.Action, -1)
+}
+
+// counterSlots is how many rows an hour's counter is spread over on PostgreSQL, where writers of
+// one row wait for each other. Only the sum over the slots means something.
+const counterSlots = 16
+
+// countEvent adds n to the counter of an action in the hour of created.
+func countEvent(tx *sqldb.Tx, created int64, action string, n int) error {
+	slot := 0
+	if tx.ForUpdate() != "" { // rows are locked one by one: PostgreSQL
+		slot = rand.IntN(counterSlots)
+	}
+	_, err := tx.Exec(`INSERT INTO event_hour (hour, action, slot, count) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (hour, action, slot) DO UPDATE SET count = event_hour.count + excluded.count`,
+		floorTo(created, hourMicros), action, slot, n)
+	if err != nil {
+		return fmt.Errorf("count event: %w", err)
+	}
+	return nil
+}
+
+// floorTo rounds down to a multiple of step, below zero too.
+func floorTo(micros, step int64) int64 {
+	rest := micros % step
+	if rest < 0 {
+		rest += step
+	}
+	return micros - rest
+}
+
+// eventSources are the columns behind the names that ?ordering= takes.
+var eventSources = map[string]string{
+	"pk": "e.pk", "action": "e.action", "app": "e.app", "client_ip": "COALESCE(e.client_ip, '')",
+	"created": "e.created", "expires": "e.expires",
+}
+
+// listEvents reads one page of the events that q asks for.
+func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
+	where, counted := eventFilter(q)
+	list := sqldb.List{
+		Columns: eventColumns, From: "event e", Where: where, OrderBy: orderBy(q.Order, eventSources, "e.pk"),
+		Window: q.Window, CountUpTo: countedMatches, Exact: q.Last,
+	}
+	if counted {
+		list.Count = func(tx *sqldb.Tx) (int64, error) { return countEvents(tx, q) }
+	}
+	return sqldb.Select(tx, list, scanEvent)
+}
+
+// exactFilters are the query parameters that name one whole value of a column.
+var exactFilters = []struct{ name, column string }{
+	{"client_ip", "client_ip"}, {"context_model_app", "model_app"}, {"context_model_name", "model_name"},
+	{"context_authorized_app", "application_pk"}, {"brand_name", "brand_name"},
+}
+
+// eventFilter turns a query into conditions; counted reports whether the hourly counters cover them.
+func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
+	actionFilter(&where, "e.action", q)
+	counted = true
+	narrow := func(condition string, args ...any) {
+		where.Add(condition, args...)
+		counted = false
+	}
+	for _, filter := range exactFilters {
+		if value, ok := q.Text(filter.name); ok {
+			narrow("e."+filter.column+" = ?", value)
+		}
+	}
+	if name, ok := q.Text("username"); ok {
+		narrow("(e.username = ? OR e.context_username = ?)", name, name)
+	}
+	if pk, ok := q.Text("context_model_pk"); ok {
+		narrow("e.model_pk = ?", strings.ReplaceAll(pk, "-", ""))
+	}
+	if from, ok := q.Time("created__gte"); ok {
+		narrow("e.created >= ?", from)
+	}
+	if before, ok := q.Time("created__lt"); ok {
+		narrow("e.created < ?", before)
+	}
+	for _, term := range q.Search {
+		narrow(`e.folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
+	}
+	return where, counted
+}
+
+// actionFilter adds the two filters on the action: a part of its name, and whole names.
+func actionFilter(where *sqldb.Where, column string, q *drf.Query) {
+	if part, ok := q.Text("action"); ok {
+		where.Add(column+` LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(drf.Fold(part))+"%")
+	}
+	if names := q.Texts("actions"); len(names) > 0 {
+		values := make([]any, len(names))
+		for i, name := range names {
+			values[i] = name
+		}
+		where.In(column, values...)
+	}
+}
+
+// countEvents sums the hourly counters of the actions that q asks for.
+func countEvents(tx *sqldb.Tx, q *drf.Query) (n int64, err error) {
+	var where sqldb.Where
+	actionFilter(&where, "h.action", q)
+	err = tx.Row("SELECT COALESCE(SUM(h.count), 0) FROM event_hour h"+where.SQL(), where.Args(), &n)
+	return n, err
+}
+
+// orderBy is the ORDER BY list of an ordering, ending in the key so that pages never overlap.
+func orderBy(order []drf.Order, sources map[string]string, pk string) string {
+	var terms []string
+	direction := ""
+	for _, o := range order {
+		direction = ""
+		if o.Desc {
+			direction = " DESC"
+		}
+		terms = append(terms, sources[o.Name]+direction)
+	}
+	return strings.Join(append(terms, pk+direction), ", ")
+}

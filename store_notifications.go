@@ -1,0 +1,221 @@
+package main
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"belfry/internal/drf"
+	"belfry/internal/sqldb"
+)
+
+// notificationColumns are the columns that scanNotification reads, in its order; the event's may all be null.
+const notificationColumns = `n.pk, n.user_pk, n.rule_pk, n.transport_pk, n.severity, n.body, n.hyperlink, n.hyperlink_label,
+	n.created, n.seen, n.seen_at, ` + eventColumns
+
+// notificationTables joins a notification with its event.
+const notificationTables = "notification n LEFT JOIN event e ON e.pk = n.event_pk"
+
+// scanNotification reads one row of notificationColumns.
+func scanNotification(row sqldb.Scanner) (Notification, error) {
+	var (
+		n                                         Notification
+		rule, transport                           sql.NullString
+		pk, action, app, origin, user, ctx, brand sql.NullString
+		created, expires                          sql.NullInt64
+		ip                                        *string
+	)
+	err := row.Scan(&n.PK, &n.UserPK, &rule, &transport, &n.Severity, &n.Body, &n.Hyperlink, &n.HyperlinkLabel,
+		&n.Created, &n.Seen, &n.SeenAt,
+		&pk, &created, &expires, &action, &app, &ip, &origin, &user, &ctx, &brand)
+	if err != nil {
+		return n, err
+	}
+	n.RulePK, n.TransportPK = rule.String, transport.String
+	if pk.Valid {
+		n.Event = &Event{
+			PK: pk.String, Created: created.Int64, Expires: expires.Int64, Action: action.String, App: app.String, ClientIP: ip,
+			Origin: Origin(origin.String), User: drf.JSON(user.String), Context: drf.JSON(ctx.String), Brand: drf.JSON(brand.String),
+		}
+	}
+	return n, nil
+}
+
+// owner limits a request to one person's notifications; all means everybody's.
+type owner struct {
+	userPK int64
+	all    bool
+}
+
+// limit adds the owner's condition.
+func (o owner) limit(where *sqldb.Where) {
+	if !o.all {
+		where.Add("n.user_pk = ?", o.userPK)
+	}
+}
+
+// getNotification reads one notification with its event; sql.ErrNoRows when the owner has none of that key.
+func getNotification(tx *sqldb.Tx, o owner, pk string) (Notification, error) {
+	return selectNotification(tx, o, pk, "")
+}
+
+// lockNotification reads one that is going to be changed. PostgreSQL cannot lock the nullable side of an
+// outer join, so the lock names its table.
+func lockNotification(tx *sqldb.Tx, o owner, pk string) (Notification, error) {
+	lock := tx.ForUpdate()
+	if lock != "" {
+		lock += " OF n"
+	}
+	return selectNotification(tx, o, pk, lock)
+}
+
+func selectNotification(tx *sqldb.Tx, o owner, pk, lock string) (Notification, error) {
+	query := "SELECT " + notificationColumns + " FROM " + notificationTables + " WHERE n.pk = $1"
+	if o.all {
+		return sqldb.One(tx, scanNotification, query+lock, pk)
+	}
+	return sqldb.One(tx, scanNotification, query+" AND n.user_pk = $2"+lock, pk, o.userPK)
+}
+
+// insertNotification writes a new, unseen notification; Created is the write's now.
+func insertNotification(tx *sqldb.Tx, n *Notification) error {
+	n.Created = tx.Now()
+	_, err := tx.Exec(`INSERT INTO notification (pk, user_pk, event_pk, rule_pk, transport_pk, severity, body, folded, created, seen)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		n.PK, n.UserPK, n.Event.PK, orNull(n.RulePK), orNull(n.TransportPK), n.Severity, n.Body, n.folded, n.Created, false)
+	if err != nil {
+		return fmt.Errorf("insert notification: %w", err)
+	}
+	return nil
+}
+
+// orNull is s, or null where it is empty.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// updateNotification writes the fields that a client may change, and the link to the event.
+func updateNotification(tx *sqldb.Tx, n *Notification) error {
+	var event *string
+	if n.Event != nil {
+		event = &n.Event.PK
+	}
+	_, err := tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3, hyperlink = $4, hyperlink_label = $5, event_pk = $6 WHERE pk = $1`,
+		n.PK, n.Seen, n.SeenAt, n.Hyperlink, n.HyperlinkLabel, event)
+	if err != nil {
+		return fmt.Errorf("update notification: %w", err)
+	}
+	return nil
+}
+
+// deleteNotification removes one of the owner's notifications; sql.ErrNoRows when there is none of that key.
+func deleteNotification(tx *sqldb.Tx, o owner, pk string) error {
+	if _, err := lockNotification(tx, o, pk); err != nil {
+		return err
+	}
+	_, err := tx.Exec("DELETE FROM notification WHERE pk = $1", pk)
+	return err
+}
+
+// markSeen marks up to limit unseen notifications of one user and answers how many it found.
+func markSeen(tx *sqldb.Tx, userPK int64, limit int) (int64, error) {
+	return tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3 WHERE pk IN
+		(SELECT pk FROM notification WHERE user_pk = $1 AND seen = $4 ORDER BY created, pk LIMIT $5`+tx.ForUpdate()+`)`,
+		userPK, true, tx.Now(), false, limit)
+}
+
+// notificationSources are the columns behind the names that ?ordering= takes.
+var notificationSources = map[string]string{
+	"pk": "n.pk", "severity": "n.severity", "body": "n.body", "created": "n.created", "seen": "n.seen",
+	"hyperlink": "COALESCE(n.hyperlink, '')", "hyperlink_label": "COALESCE(n.hyperlink_label, '')",
+	"event": "COALESCE(n.event_pk, '')",
+}
+
+// listNotifications reads one page of the owner's notifications.
+func listNotifications(tx *sqldb.Tx, o owner, q *drf.Query) (sqldb.Page[Notification], error) {
+	if err := checkRelations(tx, o, q); err != nil {
+		return sqldb.Page[Notification]{}, err
+	}
+	list := sqldb.List{
+		Columns: notificationColumns, From: notificationTables, Where: notificationFilter(o, q),
+		OrderBy: orderBy(q.Order, notificationSources, "n.pk"),
+		Window:  q.Window, CountUpTo: countedMatches, Exact: q.Last,
+	}
+	return sqldb.Select(tx, list, scanNotification)
+}
+
+// notificationFilter turns a query into conditions.
+func notificationFilter(o owner, q *drf.Query) (where sqldb.Where) {
+	o.limit(&where)
+	for _, name := range []string{"severity", "body"} {
+		if value, ok := q.Text(name); ok {
+			where.Add("n."+name+" = ?", value)
+		}
+	}
+	if event, ok := q.Text("event"); ok {
+		where.Add("n.event_pk = ?", event)
+	}
+	if seen, ok := q.Bool("seen"); ok {
+		where.Add("n.seen = ?", seen)
+	}
+	if user, ok := q.Int("user"); ok {
+		where.Add("n.user_pk = ?", user)
+	}
+	for _, filter := range []struct{ name, condition string }{
+		{"created", "n.created = ?"}, {"created__gte", "n.created >= ?"}, {"created__lt", "n.created < ?"},
+	} {
+		if moment, ok := q.Time(filter.name); ok {
+			where.Add(filter.condition, moment)
+		}
+	}
+	for _, term := range q.Search {
+		where.Add(`n.folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
+	}
+	return where
+}
+
+// checkRelations refuses filters on an event or a user that does not exist for the caller: to those who
+// see only their own, everybody else's are as unknown as ones that never were.
+func checkRelations(tx *sqldb.Tx, o owner, q *drf.Query) error {
+	errs := drf.NewErrors("event", "user")
+	const unknown = "Select a valid choice. That choice is not one of the available choices."
+	if event, ok := q.Text("event"); ok {
+		query, args := "SELECT 1 FROM event WHERE pk = $1", []any{event}
+		if !o.all {
+			query, args = "SELECT 1 FROM notification WHERE event_pk = $1 AND user_pk = $2 LIMIT 1", []any{event, o.userPK}
+		}
+		found, err := exists(tx, query, args)
+		if err != nil {
+			return err
+		}
+		if !found {
+			errs.Add("event", unknown)
+		}
+	}
+	if user, ok := q.Int("user"); ok {
+		found := user == o.userPK
+		if !found && o.all {
+			var err error
+			if found, err = exists(tx, "SELECT 1 FROM app_user WHERE pk = $1", []any{user}); err != nil {
+				return err
+			}
+		}
+		if !found {
+			errs.Add("user", unknown)
+		}
+	}
+	return errs.Err()
+}
+
+// exists reports whether a query has a row.
+func exists(tx *sqldb.Tx, query string, args []any) (bool, error) {
+	var one int
+	err := tx.Row(query, args, &one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, err
+}
