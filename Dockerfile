@@ -3,11 +3,13 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG TARGETOS TARGETARCH VERSION=""
+ARG TARGETOS
+ARG TARGETARCH
+ARG VERSION=
 # The folder is made here because the last stage has no shell; it keeps its mode and gets its owner below.
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/belfry . \
-    && install -d -m 0700 /out/root/data
+    && mkdir -p -m 0700 /out/root/data
 
 FROM scratch
 COPY --from=build --chown=65532:65532 /out/root/ /

@@ -162,7 +162,11 @@ func (f *fixture) user(name string, scopes ...string) (pk int64, key string) {
 // token makes a token for a user.
 func (f *fixture) token(user int64, identifier string, scopes ...string) string {
 	f.t.Helper()
-	body, err := json.Marshal(map[string]any{"identifier": identifier, "user": user, "intent": "api", "scopes": scopes})
+	fields := map[string]any{"identifier": identifier, "user": user, "intent": "api"}
+	if len(scopes) > 0 {
+		fields["scopes"] = scopes
+	}
+	body, err := json.Marshal(fields)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -181,7 +185,7 @@ func (f *fixture) notifyUser(user int64, name string) (notification, event strin
 	}
 	group := f.must(201, "POST", "/api/v3/core/groups/", body(map[string]any{"name": name, "users": []int64{user}})).str("pk")
 	rule := f.must(201, "POST", "/api/v3/events/rules/", body(map[string]any{"name": name, "group": group, "transports": []string{}})).str("pk")
-	policy := f.must(201, "POST", "/api/v3/policies/event_matcher/", body(map[string]any{"name": name, "app": name, "action": "custom_" + name})).str("pk")
+	policy := f.must(201, "POST", "/api/v3/policies/event_matcher/", body(map[string]any{"name": name, "action": "custom_" + name})).str("pk")
 	f.must(201, "POST", "/api/v3/policies/bindings/", body(map[string]any{"policy": policy, "target": rule, "order": 0}))
 	event = f.must(201, "POST", "/api/v3/events/events/", body(map[string]any{"action": "custom_" + name, "app": name})).str("pk")
 	list := f.must(200, "GET", "/api/v3/events/notifications/?event="+event, "")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 
 	"belfry/internal/drf"
@@ -129,7 +130,7 @@ func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
 
 // exactFilters are the query parameters that name one whole value of a column.
 var exactFilters = []struct{ name, column string }{
-	{"client_ip", "client_ip"}, {"context_model_app", "model_app"}, {"context_model_name", "model_name"},
+	{"context_model_app", "model_app"}, {"context_model_name", "model_name"},
 	{"context_authorized_app", "application_pk"}, {"brand_name", "brand_name"},
 }
 
@@ -145,6 +146,9 @@ func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
 		if value, ok := q.Text(filter.name); ok {
 			narrow("e."+filter.column+" = ?", value)
 		}
+	}
+	if ip, ok := q.Text("client_ip"); ok {
+		narrow("e.client_ip = ?", normalIP(ip))
 	}
 	if name, ok := q.Text("username"); ok {
 		narrow("(e.username = ? OR e.context_username = ?)", name, name)
@@ -162,6 +166,14 @@ func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
 		narrow(`e.folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
 	}
 	return where, counted
+}
+
+// normalIP is an address as it is stored; what is none is left as it is and matches nothing.
+func normalIP(s string) string {
+	if ip, err := netip.ParseAddr(s); err == nil {
+		return ip.String()
+	}
+	return s
 }
 
 // actionFilter adds the two filters on the action: a part of its name, and whole names.

@@ -46,7 +46,7 @@ func parsePaging(page, size string) Paging {
 // of the list. A negative count stands for one that is not known, or only from below: then every page
 // number passes, and WriteList refuses a page that turns out to be empty. ?page=last needs the true count.
 func (p Paging) Window(count int64) (offset, limit int64, err error) {
-	pages := max(1, (count+p.Size-1)/p.Size)
+	pages := max(1, (count-1)/p.Size+1)
 	number := p.Number
 	if p.Last {
 		number = pages
@@ -79,7 +79,7 @@ func (p PageInfo) append(dst []byte, rows int64) []byte {
 		next = current + 1
 		count = max(p.Count, end+1)
 	}
-	total := max(1, current, next, (count+size-1)/size)
+	total := max(1, current, next, (count-1)/size+1)
 	for _, part := range []struct {
 		key string
 		n   int64

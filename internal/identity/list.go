@@ -12,11 +12,6 @@ import (
 // batch is how many values stand in one IN list: databases bound their number.
 const batch = 1000
 
-const (
-	msgNoSuchObject = `Invalid pk "%v" - object does not exist.`
-	msgNoSuchChoice = "Select a valid choice. %v is not one of the available choices."
-)
-
 // firstMissing is the first of the values that no row has in the column; false if there is none.
 func firstMissing[K comparable](tx *sqldb.Tx, table, column string, values []K) (missing K, found bool, err error) {
 	known := make(map[K]bool, len(values))
@@ -43,7 +38,7 @@ func firstMissing[K comparable](tx *sqldb.Tx, table, column string, values []K) 
 func checkRefs[K comparable](tx *sqldb.Tx, errs *drf.Errors, field, table string, pks []K) error {
 	missing, found, err := firstMissing(tx, table, "pk", pks)
 	if found {
-		errs.Add(field, fmt.Sprintf(msgNoSuchObject, missing))
+		errs.Add(field, drf.InvalidPK(fmt.Sprint(missing)))
 	}
 	return err
 }
@@ -52,7 +47,7 @@ func checkRefs[K comparable](tx *sqldb.Tx, errs *drf.Errors, field, table string
 func checkChoices[K comparable](tx *sqldb.Tx, filter, table, column string, values []K) error {
 	missing, found, err := firstMissing(tx, table, column, values)
 	if found {
-		return drf.Invalid(filter, fmt.Sprintf(msgNoSuchChoice, missing))
+		return drf.Invalid(filter, fmt.Sprintf("Select a valid choice. %v is not one of the available choices.", missing))
 	}
 	return err
 }
@@ -95,23 +90,15 @@ func selectPage[T any](tx *sqldb.Tx, l sqldb.List, scan func(sqldb.Scanner) (T, 
 		return sqldb.Select(tx, l, scan)
 	}
 	var page sqldb.Page[T]
-	rows, err := tx.Query("SELECT "+l.Columns+" FROM "+l.From+l.Where.SQL()+" ORDER BY "+l.OrderBy, l.Where.Args()...)
-	if err != nil {
-		return page, err
-	}
-	defer rows.Close()
-	folded := strings.Fields(strings.ToLower(strings.Join(terms, " ")))
 	found := []T{}
-	for rows.Next() {
-		row, err := scan(rows)
-		if err != nil {
-			return page, err
-		}
-		if matches(text(&row), folded) {
+	err := each(tx, "SELECT "+l.Columns+" FROM "+l.From+l.Where.SQL()+" ORDER BY "+l.OrderBy, l.Where.Args(), func(s sqldb.Scanner) error {
+		row, err := scan(s)
+		if err == nil && matches(text(&row), terms) {
 			found = append(found, row)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return page, err
 	}
 	page.Count = int64(len(found))
@@ -124,10 +111,16 @@ func selectPage[T any](tx *sqldb.Tx, l sqldb.List, scan func(sqldb.Scanner) (T, 
 	return page, nil
 }
 
-// matches reports whether every term is part of one of the texts, whatever the case. Terms are in lower case already.
+// each runs a query and hands every row to fn.
+func each(tx *sqldb.Tx, query string, args []any, fn func(sqldb.Scanner) error) error {
+	_, err := sqldb.All(tx, func(s sqldb.Scanner) (struct{}, error) { return struct{}{}, fn(s) }, query, args...)
+	return err
+}
+
+// matches reports whether every term is part of one of the texts, whatever the case. Terms are folded already.
 func matches(texts, terms []string) bool {
 	for _, term := range terms {
-		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(strings.ToLower(text), term) }) {
+		if !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(drf.Fold(text), term) }) {
 			return false
 		}
 	}

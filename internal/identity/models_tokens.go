@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"strings"
 	"time"
 
 	"belfry/internal/drf"
@@ -30,7 +29,7 @@ func (t *Token) usedByName() string {
 	if !t.Expiring {
 		return t.Identifier
 	}
-	return t.Identifier + " (expires=" + strings.Replace(drf.FormatTime(t.Expires), "T", " ", 1) + ")"
+	return t.Identifier + " (expires=" + time.UnixMicro(t.Expires).UTC().Format("2006-01-02 15:04:05.999999-07:00") + ")"
 }
 
 // TokenPatch is what a request may say of a token.
@@ -60,13 +59,12 @@ func (p *TokenPatch) apply(t *Token, now int64) {
 
 // check adds what can be wrong with the patch whatever the database holds.
 func (p *TokenPatch) check(errs *drf.Errors, caller Caller, now int64) {
-	if p.Expires.Set && !p.Expires.Null && p.Expires.Value <= now {
+	if p.Expires.Set && !p.Expires.Null && p.Expires.Value <= now && !errs.Has("expires") {
 		errs.Add("expires", "The time must lie in the future.")
 	}
-	for _, name := range p.Scopes.Value {
+	for _, name := range scopesOf(p.Scopes.Value).Names() {
 		if !caller.Scopes.Has(scopesOf([]string{name})) {
 			errs.Add("scopes", `The request itself lacks the scope "`+name+`".`)
-			break
 		}
 	}
 }

@@ -60,10 +60,15 @@ func BumpGeneration(tx *sqldb.Tx) error {
 }
 
 // Generation is a number that goes up with every change that can alter which rules match an event or who receives
-// it. Inside a write it does not change until the commit.
-func Generation(tx *sqldb.Tx) (int64, error) {
+// it. It is for reads; [HoldGeneration] is for writes.
+func Generation(tx *sqldb.Tx) (int64, error) { return generation(tx, "") }
+
+// HoldGeneration is the [Generation] of a write, and keeps it from changing until the commit.
+func HoldGeneration(tx *sqldb.Tx) (int64, error) { return generation(tx, tx.ForShare()) }
+
+func generation(tx *sqldb.Tx, lock string) (int64, error) {
 	var value int64
-	if err := tx.Row(`SELECT value FROM generation WHERE id = 1`+tx.ForShare(), nil, &value); err != nil {
+	if err := tx.Row(`SELECT value FROM generation WHERE id = 1`+lock, nil, &value); err != nil {
 		return 0, fmt.Errorf("reading the generation: %w", err)
 	}
 	return value, nil

@@ -14,7 +14,8 @@ import (
 // groupColumns of groupFrom are read into what (*Group).columns answers.
 const (
 	groupColumns = `g.pk, g.num_pk, g.name, g.is_superuser, g.parent_pk, gp.name, g.attributes`
-	groupFrom    = `user_group g LEFT JOIN user_group gp ON gp.pk = g.parent_pk`
+	groupParent  = ` LEFT JOIN user_group gp ON gp.pk = g.parent_pk`
+	groupFrom    = `user_group g` + groupParent
 )
 
 func (g *Group) columns() []any {
@@ -117,29 +118,28 @@ func fillMembers(tx *sqldb.Tx, at map[string]*Group, pks []any, objects bool) er
 	}
 	var w sqldb.Where
 	w.In("m.group_pk", pks...)
-	rows, err := tx.Query(`SELECT m.group_pk, `+columns+` FROM membership m JOIN app_user u ON u.pk = m.user_pk`+
-		w.SQL()+` ORDER BY u.pk`, w.Args()...)
-	if err != nil {
-		return fmt.Errorf("reading the members of groups: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	query := `SELECT m.group_pk, ` + columns + ` FROM membership m JOIN app_user u ON u.pk = m.user_pk` + w.SQL() + ` ORDER BY u.pk`
+	err := each(tx, query, w.Args(), func(s sqldb.Scanner) error {
 		var groupPK string
 		var u User
 		dest := []any{&groupPK, &u.PK}
 		if objects {
 			dest = append(dest[:1], u.columns()...)
 		}
-		if err := rows.Scan(dest...); err != nil {
-			return fmt.Errorf("reading the members of groups: %w", err)
+		if err := s.Scan(dest...); err != nil {
+			return err
 		}
 		g := at[groupPK]
 		g.Users = append(g.Users, u.PK)
 		if objects {
 			g.UsersObj = append(g.UsersObj, u)
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the members of groups: %w", err)
 	}
-	return rows.Err()
+	return nil
 }
 
 // groupOrder names the columns of the orderings of [GroupList].
@@ -250,7 +250,7 @@ func lockGroup(tx *sqldb.Tx, pk string) error {
 func checkGroup(tx *sqldb.Tx, in drf.Input[GroupPatch], pk string) error {
 	errs := in.Errors()
 	in.Patch.check(errs)
-	if name := in.Patch.Name; name.Set {
+	if name := in.Patch.Name; name.Set && !errs.Has("name") {
 		exists, err := taken(tx, "user_group", "name", name.Value, pk)
 		if err != nil {
 			return err
@@ -272,7 +272,7 @@ func checkGroup(tx *sqldb.Tx, in drf.Input[GroupPatch], pk string) error {
 func checkParent(tx *sqldb.Tx, errs *drf.Errors, p *GroupPatch, pk string) error {
 	parent, field := p.parent()
 	switch {
-	case !parent.Set || parent.Null:
+	case !parent.Set || parent.Null || errs.Has(field):
 		return nil
 	case parent.Value == pk:
 		errs.Add(field, "Cannot set group as parent of itself.")

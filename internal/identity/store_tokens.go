@@ -80,10 +80,9 @@ func listTokens(tx *sqldb.Tx, caller Caller, q *drf.Query) (sqldb.Page[Token], e
 	if !caller.Superuser {
 		w.Add("t.user_pk = ?", caller.User.PK)
 	}
-	filters := map[string]string{"identifier": "t.identifier", "user__username": "u.username", "description": "t.description", "intent": "t.intent"}
-	for name, column := range filters {
+	for _, name := range []string{"identifier", "user__username", "description", "intent"} {
 		if v, ok := q.Text(name); ok {
-			w.Add(column+" = ?", v)
+			w.Add(tokenOrder[name]+" = ?", v)
 		}
 	}
 	if v, ok := q.Time("expires"); ok {
@@ -153,12 +152,13 @@ func updateToken(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[To
 // without being allowed to is refused before anything is looked up, so that the answer does not tell who exists.
 func checkToken(tx *sqldb.Tx, caller Caller, in drf.Input[TokenPatch], t *Token, create bool) error {
 	p := &in.Patch
-	if p.User.Set && !p.User.Null && !caller.owns(p.User.Value) {
+	errs := in.Errors()
+	named := p.User.Set && !errs.Has("user")
+	if named && !caller.owns(p.User.Value) {
 		return drf.Forbidden()
 	}
-	errs := in.Errors()
 	p.check(errs, caller, tx.Now())
-	if p.Identifier.Set {
+	if p.Identifier.Set && !errs.Has("identifier") {
 		exists, err := taken(tx, "token", "identifier", p.Identifier.Value, t.PK)
 		if err != nil {
 			return err
@@ -168,12 +168,12 @@ func checkToken(tx *sqldb.Tx, caller Caller, in drf.Input[TokenPatch], t *Token,
 		}
 	}
 	switch {
-	case p.User.Set && !p.User.Null:
+	case named:
 		if err := checkRefs(tx, errs, "user", "app_user", []int64{p.User.Value}); err != nil {
 			return err
 		}
 	case create && caller.Host && !p.User.Set:
-		errs.Add("user", "This field is required.")
+		errs.Add("user", drf.MsgRequired)
 	}
 	return errs.Err()
 }

@@ -77,25 +77,25 @@ func fillUsers(tx *sqldb.Tx, users []User, objects bool) error {
 	}
 	var w sqldb.Where
 	w.In("m.user_pk", pks...)
-	rows, err := tx.Query(`SELECT m.user_pk, `+groupColumns+` FROM membership m JOIN `+groupFrom+` ON g.pk = m.group_pk`+
-		w.SQL()+` ORDER BY g.name, g.pk`, w.Args()...)
-	if err != nil {
-		return fmt.Errorf("reading the groups of users: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	query := `SELECT m.user_pk, ` + groupColumns + ` FROM membership m JOIN user_group g ON g.pk = m.group_pk` + groupParent +
+		w.SQL() + ` ORDER BY g.name, g.pk`
+	err := each(tx, query, w.Args(), func(s sqldb.Scanner) error {
 		var userPK int64
 		var g Group
-		if err := rows.Scan(append([]any{&userPK}, g.columns()...)...); err != nil {
-			return fmt.Errorf("reading the groups of users: %w", err)
+		if err := s.Scan(append([]any{&userPK}, g.columns()...)...); err != nil {
+			return err
 		}
 		u := at[userPK]
 		u.Groups = append(u.Groups, g.PK)
 		if objects {
 			u.GroupsObj = append(u.GroupsObj, g)
 		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the groups of users: %w", err)
 	}
-	return rows.Err()
+	return nil
 }
 
 // sessionUser is the user with all groups that it belongs to, by itself or by a group below.
@@ -108,7 +108,7 @@ func sessionUser(tx *sqldb.Tx, pk int64) (SessionUser, error) {
 		SELECT m.group_pk FROM membership m WHERE m.user_pk = $1
 		UNION
 		SELECT c.parent_pk FROM user_group c JOIN up ON up.pk = c.pk WHERE c.parent_pk IS NOT NULL
-	) SELECT `+groupColumns+` FROM up JOIN `+groupFrom+` ON g.pk = up.pk ORDER BY g.name, g.pk`, pk)
+	) SELECT `+groupColumns+` FROM up JOIN user_group g ON g.pk = up.pk`+groupParent+` ORDER BY g.name, g.pk`, pk)
 	if err != nil {
 		return SessionUser{}, fmt.Errorf("reading the groups of a user: %w", err)
 	}
@@ -160,7 +160,8 @@ func filterUsers(tx *sqldb.Tx, q *drf.Query, w *sqldb.Where) error {
 	if types := q.Texts("type"); len(types) > 0 {
 		w.In("u.type", anys(types)...)
 	}
-	for filter, column := range map[string]string{"groups_by_pk": "pk", "groups_by_name": "name"} {
+	for _, column := range []string{"pk", "name"} {
+		filter := "groups_by_" + column
 		values := q.Texts(filter)
 		if len(values) == 0 {
 			continue
@@ -226,7 +227,7 @@ func updateUser(tx *sqldb.Tx, pk int64, in drf.Input[UserPatch]) (User, error) {
 func checkUser(tx *sqldb.Tx, in drf.Input[UserPatch], pk int64) error {
 	errs := in.Errors()
 	in.Patch.check(errs)
-	if name := in.Patch.Username; name.Set {
+	if name := in.Patch.Username; name.Set && !errs.Has("username") {
 		exists, err := taken(tx, "app_user", "username", name.Value, pk)
 		if err != nil {
 			return err

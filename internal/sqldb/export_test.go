@@ -1,0 +1,26 @@
+package sqldb
+
+// OnDisk answers opt for a database on the SQLite file system of that name.
+func OnDisk(opt Options, vfs string) Options {
+	opt.vfs = vfs
+	return opt
+}
+
+// Checkpoint moves the whole log into the database, as the writer does when enough has come together.
+func Checkpoint(db *DB) error {
+	w := db.backend.(*sqliteDB).writer
+	_, err := w.conn.checkpoint("PASSIVE")
+	return err
+}
+
+// Statements is the number of prepared statements that the writer keeps.
+func Statements(db *DB) int { return len(db.backend.(*sqliteDB).writer.conn.statements) }
+
+// StatementLimit bounds them.
+const StatementLimit = statementLimit
+
+// QueueLimit is how many writes may wait.
+const QueueLimit = queueLimit
+
+// CheckpointPages is the number of pages after which the writer runs a checkpoint.
+const CheckpointPages = checkpointPages

@@ -1,0 +1,207 @@
+package sqldb_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"belfry/internal/sqldb"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// TestAWriteIsSyncedBeforeItIsAnswered counts what really reaches the disk.
+func TestAWriteIsSyncedBeforeItIsAnswered(t *testing.T) {
+	d := newDisk(t)
+	db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+	for _, name := range []string{"a", "b", "c"} {
+		before := d.count("sync", "-wal")
+		if err := db.Write(context.Background(), insert(name)); err != nil {
+			t.Fatal(err)
+		}
+		if d.count("sync", "-wal") == before {
+			t.Errorf("write %q was answered without an fsync of the log", name)
+		}
+	}
+}
+
+// TestAFailedCommitIsAnsweredToAllAndKeepsNothing and lets writes work again when the disk does.
+func TestAFailedCommitIsAnsweredToAllAndKeepsNothing(t *testing.T) {
+	for _, code := range []int32{sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDisk(t)
+			path := tempPath(t)
+			db := openNotes(t, path, sqldb.OnDisk(testOptions(t), d.name))
+			ctx := context.Background()
+			d.fail("write", "-wal", code)
+			errs := together(db, []context.Context{ctx, ctx, ctx}, insert("a"), insert("b"), func(*sqldb.Tx) error { return errMine })
+			for i, err := range errs {
+				if !errors.Is(err, sqldb.ErrStorage) {
+					t.Errorf("%d was answered %v", i, err)
+				}
+			}
+			if d.failed("write", "-wal") == 0 {
+				t.Error("the fault did not happen")
+			}
+			if err := db.Ready(ctx); !errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("ready answers %v while the disk fails", err)
+			}
+			if got := names(t, db); len(got) != 0 {
+				t.Errorf("stored are %v", got)
+			}
+			d.heal()
+			if err := db.Ready(ctx); err != nil {
+				t.Errorf("ready answers %v after the disk is well", err)
+			}
+			if err := db.Write(ctx, insert("after")); err != nil {
+				t.Errorf("a write after the disk is well: %v", err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+			db = openNotes(t, path, sqldb.OnDisk(testOptions(t), d.name))
+			if got := names(t, db); !slices.Equal(got, []string{"after"}) {
+				t.Errorf("stored are %v", got)
+			}
+		})
+	}
+}
+
+func TestAWriteAloneHealsTheReadiness(t *testing.T) {
+	d := newDisk(t)
+	db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+	ctx := context.Background()
+	d.fail("write", "-wal", sqlite3.SQLITE_FULL)
+	if err := db.Write(ctx, insert("a")); !errors.Is(err, sqldb.ErrStorage) {
+		t.Fatalf("answered %v", err)
+	}
+	d.heal()
+	if err := db.Write(ctx, insert("b")); err != nil {
+		t.Fatal(err)
+	}
+	d.fail("write", "-wal", sqlite3.SQLITE_FULL) // so that a probe would fail
+	if err := db.Ready(ctx); err != nil {
+		t.Errorf("ready tried a write although the last one succeeded: %v", err)
+	}
+	d.heal()
+}
+
+// TestAFailedSyncEndsWriting wherever it happens: when a write is committed,
+// and when the log is moved into the database.
+func TestAFailedSyncEndsWriting(t *testing.T) {
+	for _, test := range []struct {
+		name, suffix string
+		provoke      func(t *testing.T, db *sqldb.DB) error
+		acknowledged bool
+	}{
+		{name: "at a commit", suffix: "-wal", provoke: func(t *testing.T, db *sqldb.DB) error {
+			return db.Write(context.Background(), insert("a"))
+		}},
+		{name: "at a checkpoint", suffix: ".db", acknowledged: true, provoke: func(t *testing.T, db *sqldb.DB) error {
+			return db.Write(context.Background(), func(tx *sqldb.Tx) error {
+				_, err := tx.Exec("INSERT INTO note (name, body) VALUES ('big', $1)", strings.Repeat("x", 4096*(sqldb.CheckpointPages+10)))
+				return err
+			})
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDisk(t)
+			opt := sqldb.OnDisk(testOptions(t), d.name)
+			fatal := make(chan error, 10)
+			opt.Fatal = func(err error) { fatal <- err }
+			db := openNotes(t, tempPath(t), opt)
+			if err := db.Write(context.Background(), insert("before")); err != nil {
+				t.Fatal(err)
+			}
+			d.fail("sync", test.suffix, sqlite3.SQLITE_IOERR_FSYNC)
+			err := test.provoke(t, db)
+			if test.acknowledged != (err == nil) || err != nil && !errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("the write was answered %v", err)
+			}
+			failed, ok := errors.AsType[*sqlite.Error](<-fatal)
+			if !ok || failed.Code() != sqlite3.SQLITE_IOERR_FSYNC || d.failed("sync", test.suffix) == 0 {
+				t.Errorf("fatal was told %v", failed)
+			}
+			d.heal()
+			before := d.count("write", "-wal")
+			if err := db.Write(context.Background(), insert("after")); !errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("a write after a failed fsync was answered %v", err)
+			}
+			if n := d.count("write", "-wal") - before; n != 0 {
+				t.Errorf("%d pages were written after a failed fsync", n)
+			}
+			if err := db.Ready(context.Background()); !errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("ready answers %v", err)
+			}
+		})
+	}
+}
+
+// TestAFaultThatARead Meets is answered as the storage's, and seen by Ready.
+func TestAFaultThatAReadMeets(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		code  int32
+		stays bool
+	}{
+		{"an I/O error", sqlite3.SQLITE_IOERR_READ, false},
+		{"damage", sqlite3.SQLITE_CORRUPT, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDisk(t)
+			db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+			ctx := context.Background()
+			for _, name := range []string{"a", "b"} { // the second makes the readers forget what they have read
+				if err := db.Write(ctx, insert(name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.fail("read", "-wal", test.code)
+			d.fail("read", ".db", test.code)
+			err := db.Read(ctx, func(tx *sqldb.Tx) error {
+				_, err := sqldb.All(tx, scanText, "SELECT body FROM note")
+				return err
+			})
+			if !errors.Is(err, sqldb.ErrStorage) || d.failed("read", "-wal")+d.failed("read", ".db") == 0 {
+				t.Fatalf("the read was answered %v", err)
+			}
+			d.heal()
+			if err := db.Ready(ctx); test.stays != errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("ready answers %v", err)
+			}
+			if err := db.Write(ctx, insert("c")); test.stays != errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("a write is answered %v", err)
+			}
+			want := []string{"a", "b", "c"}
+			if test.stays {
+				want = want[:2]
+			}
+			if got := names(t, db); !slices.Equal(got, want) { // reading goes on
+				t.Errorf("read are %v", got)
+			}
+		})
+	}
+}
+
+// TestTheLogIsMovedIntoTheDatabase, so that it does not grow for ever.
+func TestTheLogIsMovedIntoTheDatabase(t *testing.T) {
+	d := newDisk(t)
+	db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+	before := d.count("sync", ".db")
+	for i := range 30 {
+		err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("INSERT INTO note (name, body) VALUES ($1, $2)", string(rune('a'+i)), strings.Repeat("x", 200<<10))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.count("sync", ".db") == before {
+		t.Error("30 writes of 50 pages each, and no checkpoint")
+	}
+}
