@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -116,23 +118,36 @@ func (h *host) do(ctx context.Context, method, path string, body, result any) er
 
 // refusal puts an answer's errors into one sentence: field: message; field: message.
 func refusal(status int, reply []byte) error {
-	var fields map[string]json.RawMessage
+	var fields map[string]any
 	if json.Unmarshal(reply, &fields) != nil {
 		return fmt.Errorf("the server answered %d", status)
 	}
 	var parts []string
-	for name, raw := range fields {
-		var messages []string
-		if json.Unmarshal(raw, &messages) != nil {
-			messages = []string{strings.Trim(string(raw), `"`)}
-		}
-		message := strings.Join(messages, " ")
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		message := strings.Join(messages(fields[name]), " ")
 		if name != "detail" && name != "non_field_errors" {
 			message = name + ": " + message
 		}
 		parts = append(parts, message)
 	}
 	return errors.New(strings.Join(parts, "; "))
+}
+
+// messages are all the texts in a decoded error, however deep.
+func messages(value any) (all []string) {
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case []any:
+		for _, v := range value {
+			all = append(all, messages(v)...)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			all = append(all, messages(value[name])...)
+		}
+	}
+	return all
 }
 
 // withHost runs work on the API and closes what it opened.

@@ -38,17 +38,17 @@ func (serveCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	listener, err := net.Listen("tcp", p.config.listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", p.config.listen, err)
-	}
-	s := newServer(db, p.log)
-	web := newHTTP(s.handler(), p.log)
-	host := newHTTP(asHost(s.handler()), p.log)
 	socket, err := listenSocket(p.config.database)
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
 	}
+	listener, err := net.Listen("tcp", p.config.listen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen on %s: %w", p.config.listen, err), closeSocket(socket))
+	}
+	s := newServer(db, p.log)
+	web := newHTTP(s.handler(), p.log)
+	host := newHTTP(asHost(s.handler()), p.log)
 	banner(p, listener.Addr().String(), db.Created(), own, key)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
 }
@@ -128,6 +128,14 @@ func listenSocket(database string) (net.Listener, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return &socketListener{Listener: listener, path: socketPath(database)}, nil
+}
+
+// closeSocket closes a socket that may not have been opened.
+func closeSocket(socket net.Listener) error {
+	if socket == nil {
+		return nil
+	}
+	return socket.Close()
 }
 
 // socketListener removes its socket when it is closed.

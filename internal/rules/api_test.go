@@ -94,7 +94,7 @@ func addPeople(tx *sqldb.Tx) error {
 		{`INSERT INTO user_group (pk, num_pk, name, is_superuser, attributes, parent_pk) VALUES ($1, 2, 'leads', FALSE, '{}', $2)`, leads, operators},
 		{`INSERT INTO transport (pk, name, mode, webhook_url, send_once, email_subject_prefix, email_template)
 			VALUES ($1, 'inbox', 'local', '', FALSE, '', ''), ($2, 'mail', 'email', '', FALSE, '', '')`, inbox, mail},
-		{`INSERT INTO membership (group_pk, user_pk) VALUES ($1, $2), ($1, $3), ($1, $4), ($5, $3), ($5, $6)`, operators, ben, ann, cat, leads, eve},
+		{`INSERT INTO membership (group_pk, user_pk) VALUES ($1, $2), ($1, $3), ($1, $4), ($5, $2), ($5, $6)`, operators, ben, ann, cat, leads, eve},
 	} {
 		if _, err := tx.Exec(row[0].(string), row[1:]...); err != nil {
 			return err

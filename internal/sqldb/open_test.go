@@ -107,7 +107,7 @@ func TestAFileThatIsNotFitIsRefusedInOneSentenceAndUntouched(t *testing.T) {
 	}{
 		{"empty", write(""), "it is an empty file"},
 		{"text", write(strings.Repeat("This is a diary. ", 500)), "it is not a SQLite database"},
-		{"a few bytes", write("SQLite format 3\x00"), "damaged"},
+		{"a few bytes", write("SQLite format 3\x00"), "it is cut off"},
 		{"another program's", func(t *testing.T) string {
 			return foreignFile(t, "CREATE TABLE diary (day TEXT); INSERT INTO diary VALUES ('monday'); PRAGMA application_id = 77")
 		}, "another program made it"},
@@ -124,7 +124,7 @@ func TestAFileThatIsNotFitIsRefusedInOneSentenceAndUntouched(t *testing.T) {
 			}
 			return path
 		}, "its schema has version 2 and this program knows 1"},
-		{"with half a header", damage(func(content []byte) []byte { return content[:50] }), "damaged"},
+		{"with half a header", damage(func(content []byte) []byte { return content[:50] }), "it is cut off"},
 		{"cut off in the schema's page", damage(func(content []byte) []byte { return content[:1000] }), "damaged"},
 		{"cut off after two pages", damage(func(content []byte) []byte { return content[:2*4096] }), "damaged"},
 		{"with a broken magic", damage(func(content []byte) []byte { content[3] ^= 0x20; return content }), "it is not a SQLite database"},

@@ -36,11 +36,13 @@ func (f sqliteFile) dsn(parameters ...string) string {
 	if f.vfs != "" {
 		parameters = append(parameters, "vfs="+url.QueryEscape(f.vfs))
 	}
-	return "file:" + f.escaped() + "?" + strings.Join(parameters, "&")
+	return "file:" + (&url.URL{Path: f.path}).EscapedPath() + "?" + strings.Join(parameters, "&")
 }
 
-// escaped is the path as a URI has it.
-func (f sqliteFile) escaped() string { return (&url.URL{Path: f.path}).EscapedPath() }
+// escapeParameter writes a value the way SQLite reads it, to which a + is no space.
+func escapeParameter(value string) string {
+	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+}
 
 // perConnection are the parameters of every connection that is there to stay.
 func perConnection() []string {
@@ -127,6 +129,16 @@ func (c *sqliteConn) close() error {
 // by itself on a full disk, an I/O error, too little memory and an interrupt.
 func (c *sqliteConn) inTransaction() bool {
 	return sqlite3.Xsqlite3_get_autocommit(c.tls, c.handle) == 0
+}
+
+// readOnly reports whether SQLite will not write to the file.
+func (c *sqliteConn) readOnly() (bool, error) {
+	name, err := libc.CString("main")
+	if err != nil {
+		return false, err
+	}
+	defer libc.Xfree(c.tls, name)
+	return sqlite3.Xsqlite3_db_readonly(c.tls, c.handle, name) != 0, nil
 }
 
 // interrupt stops what the connection is doing. Unlike every other method it may be called while another one runs.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,6 +21,8 @@ const (
 
 	fileMode      = 0o600
 	directoryMode = 0o700
+
+	smallestDatabase = 512 // one page of SQLite's smallest size
 )
 
 // resolvePath answers the one absolute path of a database file, so that two names of
@@ -166,14 +169,14 @@ func fill(ctx context.Context, file sqliteFile, modeOf string, opt Options, migr
 	parameters := append(perConnection(),
 		"_auto_vacuum=INCREMENTAL",
 		fmt.Sprintf("_pragma=application_id(%d)", opt.ApplicationID),
-		"modeof="+sqliteFile{path: modeOf}.escaped()) // the lock file is 0600, and so are the database and its log
+		"modeof="+escapeParameter(modeOf)) // the lock file is 0600, and so are the database and its log
 	conn, err := openConn(ctx, file.dsn(parameters...))
 	if err != nil {
 		return err
 	}
 	err = migrateSQLite(ctx, conn, migrations, clock)
 	if err == nil && opt.Seed != nil {
-		err = seed(conn, opt.Seed, clock)
+		err = seed(ctx, conn, opt.Seed, clock)
 	}
 	if err == nil {
 		_, err = conn.checkpoint("TRUNCATE")
@@ -182,39 +185,51 @@ func fill(ctx context.Context, file sqliteFile, modeOf string, opt Options, migr
 }
 
 // seed runs the caller's Seed in a transaction of its own.
-func seed(conn *sqliteConn, fn func(tx *Tx) error, clock *clock) error {
-	if err := conn.run(context.Background(), "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	tx := &Tx{run: conn, ctx: context.Background(), now: clock.next()}
-	err := call(tx, fn)
-	tx.end()
-	if err != nil {
-		return errors.Join(err, conn.rollback())
-	}
-	return conn.run(context.Background(), "COMMIT")
+func seed(ctx context.Context, conn *sqliteConn, fn func(tx *Tx) error, clock *clock) error {
+	return conn.transaction(ctx, func() error {
+		tx := &Tx{run: conn, ctx: ctx, now: clock.next()}
+		defer tx.end()
+		return call(tx, fn)
+	})
 }
 
 // migrateSQLite applies what is missing, each migration in its own transaction.
 func migrateSQLite(ctx context.Context, conn *sqliteConn, migrations []migration, clock *clock) error {
-	if err := conn.run(ctx, versionTable); err != nil {
-		return err
-	}
-	version, err := schemaVersion(ctx, conn.conn)
-	if err != nil {
-		return classifySQLite(err)
-	}
-	for _, m := range migrations[version:] {
-		if err := conn.run(ctx, "BEGIN IMMEDIATE"); err != nil {
+	version := 0
+	err := conn.transaction(ctx, func() (err error) {
+		if err := conn.run(ctx, versionTable); err != nil {
 			return err
 		}
-		err := m.apply(ctx, conn.conn, "sqlite", clock.next())
-		if err == nil {
-			err = conn.run(ctx, "COMMIT")
-		}
+		version, err = schemaVersion(ctx, conn.conn)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	// Because of its rights or of its header; SQLite would say so at the first write only.
+	if readOnly, err := conn.readOnly(); err != nil || readOnly {
+		return errors.Join(errors.New("it can be read but not written"), err)
+	}
+	for _, m := range migrations[version:] {
+		err := conn.transaction(ctx, func() error { return m.apply(ctx, conn.conn, "sqlite", clock.next()) })
 		if err != nil {
-			return errors.Join(classifySQLite(err), conn.rollback())
+			return err
 		}
+	}
+	return nil
+}
+
+// transaction runs fn between BEGIN IMMEDIATE and COMMIT.
+func (c *sqliteConn) transaction(ctx context.Context, fn func() error) error {
+	err := c.run(ctx, "BEGIN IMMEDIATE")
+	if err == nil {
+		err = fn()
+	}
+	if err == nil {
+		err = c.run(ctx, "COMMIT")
+	}
+	if err != nil {
+		return errors.Join(classifySQLite(err), c.rollback())
 	}
 	return nil
 }
@@ -227,6 +242,9 @@ func checkFile(ctx context.Context, file sqliteFile, info fs.FileInfo, applicati
 	}
 	if info.Size() == 0 {
 		return errors.New("it is an empty file, and not a database: restore it, or move it away to begin with an empty database")
+	}
+	if info.Size() < smallestDatabase {
+		return fmt.Errorf("it is cut off: %d bytes are less than any SQLite database has", info.Size())
 	}
 	parameters := []string{"mode=ro"}
 	if log, err := os.Stat(file.path + "-wal"); err != nil || log.Size() == 0 {
@@ -248,11 +266,14 @@ func checkContent(ctx context.Context, conn *sqliteConn, applicationID int32, mi
 	if id != applicationID {
 		return fmt.Errorf("another program made it (application id %d instead of %d)", id, applicationID)
 	}
-	// SQLite reads and understands every line of the schema for this.
-	var tables int
-	err := conn.conn.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND length(sql) > 0").Scan(&tables)
-	if err != nil {
+	// This reads every line of the schema, the page it stands on, and the list of
+	// free pages, but no table: its time does not grow with what is stored.
+	var found string
+	if err := conn.conn.QueryRowContext(ctx, "PRAGMA quick_check(sqlite_schema)").Scan(&found); err != nil {
 		return err
+	}
+	if found != "ok" {
+		return fmt.Errorf("it is damaged: restore it from a backup: %s", strings.Join(strings.Fields(found), " "))
 	}
 	version, err := schemaVersion(ctx, conn.conn)
 	if err != nil {

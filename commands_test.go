@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestCommands runs the scripts of testdata/commands: the program as a person would use it.
+func TestCommands(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/commands",
+		Setup: func(env *testscript.Env) error {
+			address, err := freeAddress()
+			env.Setenv("BELFRY_LISTEN", address)
+			env.Setenv("BELFRY_DATABASE", "data/belfry.db")
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"ready": scriptReady, "mode": scriptMode},
+	})
+}
+
+// freeAddress is a loopback address whose port was free a moment ago.
+func freeAddress() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// scriptReady waits until a server listens at the script's address; with ! until none does.
+func scriptReady(ts *testscript.TestScript, neg bool, _ []string) {
+	address := ts.Getenv("BELFRY_LISTEN")
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		if (err == nil) != neg {
+			return
+		}
+	}
+	ts.Fatalf("the server at %s did not come or go", address)
+}
+
+// scriptMode compares the rights of a file: mode 0600 FILE.
+func scriptMode(ts *testscript.TestScript, neg bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := info.Mode().Perm().String(); neg == strings.HasSuffix(got, args[0]) {
+		ts.Fatalf("%s has the rights %s", args[1], got)
+	}
+}
