@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-//go:embed web/index.html web/app.js web/style.css
+//go:embed web/index.html web/app.js web/style.css web/icon.svg
 var web embed.FS
 
 // asset is one file of the page, as it is served.
@@ -24,7 +24,7 @@ type asset struct {
 type page map[string]asset
 
 // pageFiles are the page's paths and the embedded files behind them.
-var pageFiles = map[string]string{"/": "web/index.html", "/app.js": "web/app.js", "/style.css": "web/style.css"}
+var pageFiles = map[string]string{"/": "web/index.html", "/app.js": "web/app.js", "/style.css": "web/style.css", "/icon.svg": "web/icon.svg"}
 
 // page reads the embedded files. They are part of the binary: one that is missing is a fault of the build.
 func (s *server) page() page {

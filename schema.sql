@@ -125,6 +125,7 @@ CREATE TABLE notification (
 CREATE INDEX notification_user ON notification (user_pk, seen, created, pk);
 CREATE INDEX notification_event ON notification (event_pk);
 CREATE INDEX notification_created ON notification (created, pk);
+CREATE INDEX notification_seen_at ON notification (seen_at);
 
 CREATE TABLE transport (
     pk                   TEXT PRIMARY KEY,

@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"belfry/internal/identity"
+	"belfry/internal/sqldb"
 )
 
 // Limits on what one client can hold. A client that sends or reads too slowly is closed.
@@ -49,8 +51,25 @@ func (serveCommand) Run(p *process) (err error) {
 	s := newServer(db, p.log)
 	web := newHTTP(s.handler(), p.log)
 	host := newHTTP(asHost(s.handler()), p.log)
+	stop, err := startRetention(p.ctx, db, p.log)
+	if err != nil {
+		return errors.Join(err, closeSocket(socket), listener.Close())
+	}
+	defer stop()
 	banner(p, listener.Addr().String(), db.Created(), own, key)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
+}
+
+// startRetention sweeps in the background until it is stopped.
+func startRetention(ctx context.Context, db *sqldb.DB, log *slog.Logger) (stop func(), err error) {
+	r, err := newRetention(ctx, db, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx) })
+	return func() { cancel(); running.Wait() }, nil
 }
 
 // newHTTP is a server with limits on headers and time.

@@ -68,6 +68,15 @@ byId("sign-in").addEventListener("submit", (event) => {
 });
 byId("refresh").addEventListener("click", () => act(async () => {}));
 byId("all-seen").addEventListener("click", () => act(() => call(`${api}mark_all_seen/`, { method: "POST" })));
+byId("sign-out").addEventListener("click", () => {
+  token = "";
+  sessionStorage.removeItem("token");
+  byId("token").value = "";
+  byId("notifications").replaceChildren();
+  byId("inbox").hidden = true;
+  byId("sign-in").hidden = false;
+  byId("token").focus();
+});
 
 fetch("-/health/ready/").then(
   (answer) => { byId("state").textContent = answer.ok ? "Running, and ready for events." : "Running, but its storage is not ready."; },

@@ -54,8 +54,45 @@ func sameJSON(t *testing.T, a, b string) bool {
 }
 
 func TestTextLongerThanAThousandCharactersIsNoInteger(t *testing.T) {
-	status, answer := patched(`{"number":"` + strings.Repeat("1", 1001) + `"}`)
-	if status != 400 || answer != `{"number":["String value too large."]}` {
-		t.Errorf("%d %s", status, answer)
+	for n, want := range map[int]string{
+		1000: `{"number":["Ensure this value is less than or equal to 2147483647."]}`,
+		1001: `{"number":["String value too large."]}`,
+	} {
+		if status, answer := patched(`{"number":"` + strings.Repeat("1", n) + `"}`); status != 400 || answer != want {
+			t.Errorf("%d characters: %d %s", n, status, answer)
+		}
+	}
+}
+
+func TestListsHaveBounds(t *testing.T) {
+	list := func(item string, n int) string {
+		return "[" + strings.TrimSuffix(strings.Repeat(item+",", n), ",") + "]"
+	}
+	for _, field := range []string{"owners", "words"} {
+		if status, answer := patched(`{"` + field + `":` + list("1", 30_000) + `}`); status != 200 {
+			t.Errorf("%s: %.100s", field, answer)
+		}
+		want := `{"` + field + `":["Ensure this field has no more than 30000 elements."]}`
+		if status, answer := patched(`{"` + field + `":` + list("1", 30_001) + `}`); status != 400 || answer != want {
+			t.Errorf("%s: %d %.100s", field, status, answer)
+		}
+	}
+	_, answer := patched(`{"words":` + list(`""`, 30_000) + `}`)
+	if got := strings.Count(answer, MsgBlank); got != 100 {
+		t.Errorf("%d members are complained of", got)
+	}
+}
+
+// TestEverySpellingOfABoolean compares with DRF's own sets.
+func TestEverySpellingOfABoolean(t *testing.T) {
+	for want, texts := range map[string]string{
+		"true":  "t T y Y yes Yes YES true True TRUE on On ON 1",
+		"false": "f F n N no No NO false False FALSE off Off OFF 0",
+	} {
+		for text := range strings.FieldsSeq(texts) {
+			if _, answer := patched(`{"flag":"` + text + `"}`); memberOf(t, answer, "flag") != want {
+				t.Errorf("%s: %s", text, answer)
+			}
+		}
 	}
 }

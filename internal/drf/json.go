@@ -201,9 +201,7 @@ func explain(err error, body []byte) *syntaxError {
 	switch {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return &syntaxError{"repeated key", at}
-	case at >= len(body):
-		return &syntaxError{"unexpected end of data", len(body)}
-	case body[at] == '\\':
+	case at < len(body) && body[at] == '\\':
 		// Also half of a surrogate pair: it stands for no character.
 		return &syntaxError{"invalid escape sequence", at}
 	}

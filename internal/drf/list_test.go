@@ -93,6 +93,7 @@ func TestFilters(t *testing.T) {
 		{"num=7.5", `400 {"num":["Enter a number."]}`},
 		{"num=x", `400 {"num":["Enter a number."]}`},
 		{"num=99999999999999999999", `400 {"num":["Enter a number."]}`},
+		{"num=" + strings.Repeat("1", 1001), `400 {"num":["Enter a number."]}`},
 		{"user=7", "user is 7"},
 		{"user=x", `400 {"user":` + noChoice},
 		{"user=99999999999999999999", `400 {"user":` + noChoice},

@@ -58,8 +58,16 @@ func readStrings(item *Info, in input) []string {
 	if item.Choices != nil {
 		parse = parseChoice
 	}
+	items := in.items()
+	if wrong := tooMany(len(items)); wrong != "" {
+		in.fail(wrong)
+		return nil
+	}
 	list, nested := []string{}, NewErrors()
-	for i, v := range in.items() {
+	for i, v := range items {
+		if len(nested.fields) == maxItemErrors {
+			break
+		}
 		if v.isNull() {
 			nested.Add(strconv.Itoa(i), MsgNull)
 			continue
@@ -129,21 +137,39 @@ func notAList(v value) string {
 	return fmt.Sprintf(`Expected a list of items but got type "%s".`, v.typeName())
 }
 
-// listOf reads a list of relations.
-func listOf[T any](parse func(value) (T, []string)) func(*Info, value) ([]T, []string) {
+// maxItems bounds a list: each member becomes a parameter of one statement, and SQLite takes 32,766.
+const maxItems = 30_000
+
+// maxItemErrors is how many members of a list are complained of at once.
+const maxItemErrors = 100
+
+// tooMany is the text for a list that is longer than maxItems, or "".
+func tooMany(n int) string {
+	if n <= maxItems {
+		return ""
+	}
+	return fmt.Sprintf("Ensure this field has no more than %d elements.", maxItems)
+}
+
+// listOf reads a list of relations. It is a set: what is named twice is kept once.
+func listOf[T comparable](parse func(value) (T, []string)) func(*Info, value) ([]T, []string) {
 	return func(_ *Info, v value) ([]T, []string) {
 		if v.kind() != jsontext.KindBeginArray {
 			return nil, []string{notAList(v)}
 		}
-		list := []T{}
-		for _, item := range v.items() {
+		items := v.items()
+		if wrong := tooMany(len(items)); wrong != "" {
+			return nil, []string{wrong}
+		}
+		list := make([]T, 0, len(items))
+		for _, item := range items {
 			one, wrong := parse(item)
 			if len(wrong) > 0 {
 				return nil, wrong
 			}
 			list = append(list, one)
 		}
-		return list, nil
+		return unique(list), nil
 	}
 }
 

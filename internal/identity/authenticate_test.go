@@ -221,7 +221,7 @@ func TestLimiterCountsGuessesInFlight(t *testing.T) {
 		release := make(chan struct{})
 		var wg sync.WaitGroup
 		var mu sync.Mutex
-		begun, throttled := 0, 0
+		begun, throttled, inFlight := 0, 0, ""
 		for i := range 10 * guessBurst {
 			wg.Go(func() {
 				a, err := l.begin(context.Background(), from, fmt.Sprint("guess", i))
@@ -230,6 +230,7 @@ func TestLimiterCountsGuessesInFlight(t *testing.T) {
 					throttled++
 				} else {
 					begun++
+					inFlight = a.hash
 				}
 				mu.Unlock()
 				if err == nil {
@@ -243,7 +244,9 @@ func TestLimiterCountsGuessesInFlight(t *testing.T) {
 			t.Errorf("%d look-ups in flight", begun)
 		}
 		// The same credential again is no further guess, and one that gives up waiting says so.
-		if a, err := l.begin(context.Background(), from, "guess0"); err == nil {
+		if a, err := l.begin(context.Background(), from, inFlight); err != nil {
+			t.Error(err)
+		} else {
 			a.settle(undecided)
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)

@@ -27,8 +27,9 @@ const superGroups = `WITH RECURSIVE super (pk) AS (
 	SELECT c.pk FROM user_group c JOIN super ON super.pk = c.parent_pk
 ) SELECT super.pk FROM super`
 
-// isSuperuser is the condition that user u is a superuser.
-const isSuperuser = `EXISTS (SELECT 1 FROM membership sm WHERE sm.user_pk = u.pk AND sm.group_pk IN (` + superGroups + `))`
+// isSuperuser is the condition that user u is a superuser. It refers to u outside of the subquery only, so that
+// PostgreSQL evaluates that once and not for every user.
+const isSuperuser = `(u.pk IN (SELECT sm.user_pk FROM membership sm WHERE sm.group_pk IN (` + superGroups + `)))`
 
 // Seed fills a new database: akadmin without a password, its group of superusers, and one token of it, which does not
 // expire, with the key whose hash is given. It answers the group's pk.

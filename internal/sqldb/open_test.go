@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,49 +169,83 @@ func TestAFileThatIsNotFitIsRefusedInOneSentenceAndUntouched(t *testing.T) {
 	}
 }
 
-// TestEveryDamagedByteOfTheHeaderIsRefusedOrHarmless takes each byte of the header in turn: either the file
-// is refused, untouched, or it is opened and holds all that it held and can be written to.
-func TestEveryDamagedByteOfTheHeaderIsRefusedOrHarmless(t *testing.T) {
+// TestDamageOfHeaderAndSchemaIsRefusedOrHarmless changes each byte of the header in turn, and many of the page
+// that holds the schema: either the file is refused, untouched, or it is opened, holds all that it held, keeps its constraints and can be written to.
+func TestDamageOfHeaderAndSchemaIsRefusedOrHarmless(t *testing.T) {
 	path := closedNotes(t)
 	sound, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	random := rand.New(rand.NewPCG(1, 2))
 	refused := 0
+	try := func(at int, flip byte) {
+		damaged := bytes.Clone(sound)
+		damaged[at] ^= flip
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sqldb.Open(context.Background(), path, testOptions(t))
+		if err != nil {
+			refused++
+			if got, _ := os.ReadFile(path); !bytes.Equal(got, damaged) {
+				t.Errorf("byte %d ^ %x: refused with %v, but the file has changed", at, flip, err)
+			}
+			return
+		}
+		if err := errors.Join(exerciseNotes(db), db.Close()); err != nil {
+			t.Errorf("byte %d ^ %x: opened, but %v", at, flip, err)
+		}
+	}
 	for at := range 100 {
 		for _, flip := range []byte{0x01, 0x80, 0xff} {
-			damaged := bytes.Clone(sound)
-			damaged[at] ^= flip
-			if err := os.WriteFile(path, damaged, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			opt := testOptions(t)
-			db, err := sqldb.Open(context.Background(), path, opt)
-			if err != nil {
-				refused++
-				if got, _ := os.ReadFile(path); !bytes.Equal(got, damaged) {
-					t.Errorf("byte %d ^ %x: refused with %v, but the file has changed", at, flip, err)
-				}
-				continue
-			}
-			err = errors.Join(
-				db.Write(context.Background(), insert("d")),
-				db.Read(context.Background(), func(tx *sqldb.Tx) error {
-					list, err := sqldb.All(tx, scanText, "SELECT body FROM note ORDER BY name")
-					if err == nil && !slices.Equal(list, []string{"text of a", "text of b", "text of c", "text of d"}) {
-						err = fmt.Errorf("it holds %q", list)
-					}
-					return err
-				}),
-				db.Close())
-			if err != nil {
-				t.Errorf("byte %d ^ %x: opened, but %v", at, flip, err)
-			}
+			try(at, flip)
 		}
 	}
 	if refused < 50 {
 		t.Errorf("only %d damaged headers were refused", refused)
 	}
+	schema := bytes.Index(sound, []byte("CREATE TABLE")) // the first one on the page; before it there is space that nobody uses
+	if schema < 100 || schema > 4096 {
+		t.Fatalf("the schema begins at %d", schema)
+	}
+	for range 300 {
+		try(schema+random.IntN(4096-schema), byte(1<<random.IntN(8)))
+	}
+	for at := 100; at < 140; at++ {
+		try(at, byte(1<<random.IntN(8)))
+	}
+}
+
+// exerciseNotes uses every table of noteSchema, whose rows are those of closedNotes.
+func exerciseNotes(db *sqldb.DB) error {
+	ctx := context.Background()
+	exec := func(query string) error {
+		return db.Write(ctx, func(tx *sqldb.Tx) error { _, err := tx.Exec(query); return err })
+	}
+	err := errors.Join(insertOne(db, "d"),
+		exec("INSERT INTO remark (name, note) VALUES ('r', 'a')"),
+		exec("INSERT INTO tag (a, b) VALUES ('a', 1), ('b', 1)"))
+	if err == nil && exec("INSERT INTO remark (name, note) VALUES ('s', 'none')") == nil {
+		err = errors.New("a foreign key is gone")
+	}
+	if err == nil && (exec("INSERT INTO tag (a, b) VALUES ('b', 1)") == nil || insertOne(db, "d") == nil) {
+		err = errors.New("a unique constraint is gone")
+	}
+	if err == nil && exec("INSERT INTO note (name, body) VALUES ('n', NULL)") == nil {
+		err = errors.New("NOT NULL is gone")
+	}
+	return errors.Join(err, db.Read(ctx, func(tx *sqldb.Tx) error {
+		list, err := sqldb.All(tx, scanText, "SELECT body FROM note ORDER BY name")
+		if err == nil && !slices.Equal(list, []string{"text of a", "text of b", "text of c", "text of d"}) {
+			err = fmt.Errorf("it holds %q", list)
+		}
+		return err
+	}))
+}
+
+func insertOne(db *sqldb.DB, name string) error {
+	return db.Write(context.Background(), insert(name))
 }
 
 func TestADatabaseThatIsGoneIsNotReplacedWhileItsLogIsThere(t *testing.T) {

@@ -279,7 +279,10 @@ func checkContent(ctx context.Context, conn *sqliteConn, applicationID int32, mi
 	if err != nil {
 		return err
 	}
-	return checkVersion(version, migrations)
+	if err := checkVersion(version, migrations); err != nil {
+		return err
+	}
+	return checkShape(ctx, conn, migrations[:version])
 }
 
 // refusal says in words what SQLite found.

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver that Belfry uses
+)
+
+const (
+	blockBytes = 4096
+	// logBytes is where the writing begins anew, as SQLite's log does after a checkpoint of about so much.
+	logBytes = 4 << 20
+	// rowsPerCommit is how many changes share an fsync.
+	rowsPerCommit = 64
+)
+
+// measureSync writes a block and syncs it, again and again: what the disk gives to one who waits for each write.
+func measureSync(ctx context.Context, dir string, limit time.Duration) (s sample, err error) {
+	file, err := os.Create(filepath.Join(dir, "sync"))
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	block := make([]byte, blockBytes)
+	var times []time.Duration
+	start := time.Now()
+	for begin, at := start, int64(0); begin.Sub(start) < limit && ctx.Err() == nil; at = (at + blockBytes) % logBytes {
+		block[0]++
+		if _, err := file.WriteAt(block, at); err != nil {
+			return s, err
+		}
+		if err := file.Sync(); err != nil {
+			return s, err
+		}
+		end := time.Now()
+		times = append(times, end.Sub(begin))
+		begin = end
+	}
+	return summarise(times, time.Since(start)), ctx.Err()
+}
+
+// tableForSQLite is as much of Belfry's table as marking a notification touches: the key and the index with seen in it.
+const tableForSQLite = `
+CREATE TABLE notification (pk TEXT PRIMARY KEY, user_pk BIGINT NOT NULL, severity TEXT NOT NULL, body TEXT NOT NULL,
+    created BIGINT NOT NULL, seen BOOLEAN NOT NULL, seen_at BIGINT);
+CREATE INDEX notification_user ON notification (user_pk, seen, created, pk);`
+
+// sqliteLimit is a SQLite database with rows to change, on one connection.
+type sqliteLimit struct {
+	db   *sql.DB
+	keys []string
+	turn int
+}
+
+func openSQLiteLimit(ctx context.Context, dir string, rows int) (*sqliteLimit, error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "limit.db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	l := &sqliteLimit{db: db}
+	if err := l.fill(ctx, rows); err != nil {
+		return nil, errors.Join(fmt.Errorf("fill the database: %w", err), db.Close())
+	}
+	return l, nil
+}
+
+func (l *sqliteLimit) fill(ctx context.Context, rows int) error {
+	if _, err := l.db.ExecContext(ctx, tableForSQLite); err != nil {
+		return err
+	}
+	tx, err := l.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // nothing once it is committed
+	for i := range rows {
+		key := fmt.Sprintf("019abc00-0000-7000-8000-%012x", i)
+		l.keys = append(l.keys, key)
+		_, err := tx.ExecContext(ctx, `INSERT INTO notification VALUES ($1, 1, 'alert', 'Configuration error in bench', $2, FALSE, NULL)`, key, i)
+		if err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// measure commits groups of prepared updates: what SQLite could do for Belfry's main job if nothing else had to be done.
+// The rate is of rows, the times are of commits with all that they hold.
+func (l *sqliteLimit) measure(ctx context.Context, limit time.Duration) (s sample, err error) {
+	conn, err := l.db.Conn(ctx)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	update, err := conn.PrepareContext(ctx, `UPDATE notification SET seen = NOT seen, seen_at = $2 WHERE pk = $1`)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(update.Close(), err) }()
+	var times []time.Duration
+	start := time.Now()
+	for begin := start; begin.Sub(start) < limit && ctx.Err() == nil; {
+		if err := l.commit(ctx, conn, update); err != nil {
+			return s, err
+		}
+		end := time.Now()
+		times = append(times, end.Sub(begin))
+		begin = end
+	}
+	s = summarise(times, time.Since(start))
+	s.Rate *= rowsPerCommit
+	return s, ctx.Err()
+}
+
+// commit changes the next rows in one transaction.
+func (l *sqliteLimit) commit(ctx context.Context, conn *sql.Conn, update *sql.Stmt) error {
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // nothing once it is committed
+	bound := tx.StmtContext(ctx, update)
+	for range rowsPerCommit {
+		result, err := bound.ExecContext(ctx, l.keys[l.turn%len(l.keys)], l.turn)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); n != 1 || err != nil {
+			return errors.Join(fmt.Errorf("%d rows were changed", n), err)
+		}
+		l.turn++
+	}
+	return tx.Commit()
+}
