@@ -28,8 +28,8 @@ func newServer(db *sqldb.DB, log *slog.Logger) *server {
 	s := &server{db: db, log: log, recorder: &recorder{db: db}}
 	s.identity = identity.New(db, log)
 	s.identity.UsedBy = usedByRules
-	s.rules = &rules.API{DB: db, Log: log, MissingTransport: delivery.MissingTransport}
-	s.delivery = &delivery.API{DB: db, Log: log, UsedBy: rules.UsedByOfTransport}
+	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport}
+	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport}
 	return s
 }
 
@@ -142,7 +142,7 @@ func (s *server) routes() []route {
 		{"/api/v3/core/users/me/", []verb{get(inbox, id.Me)}},
 		{"/api/v3/core/users/{id}/", []verb{get(admin, id.GetUser),
 			put(admin, id.UpdateUser), patch(admin, id.UpdateUser), remove(admin, id.DeleteUser)}},
-		{"/api/v3/core/users/{id}/set_password/", []verb{post(admin, id.SetPassword)}},
+		{"/api/v3/core/users/{id}/set_password/", []verb{post(own, id.SetPassword)}},
 		{"/api/v3/core/users/{id}/used_by/", []verb{get(admin, id.UserUsedBy)}},
 
 		{"/api/v3/core/groups/", []verb{get(admin, id.ListGroups), post(admin, id.CreateGroup)}},

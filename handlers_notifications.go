@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
@@ -114,7 +116,7 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 		if err != nil {
 			return err
 		}
-		if err := in.Err(); err != nil {
+		if err := checkNotification(in); err != nil {
 			return err
 		}
 		in.Patch.apply(&current, tx.Now())
@@ -122,6 +124,35 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 		return updateNotification(tx, &current)
 	})
 	return n, err
+}
+
+// checkNotification answers all that is wrong with a body. A hyperlink becomes a link in somebody's browser:
+// it leads to a page, here or elsewhere, and runs nothing.
+func checkNotification(in drf.Input[NotificationPatch]) error {
+	errs := in.Errors()
+	if link := in.Patch.Hyperlink; link.Set && !link.Null && !leadsToPage(link.Value) {
+		errs.Add("hyperlink", "Enter an http or https URL, or a path that begins with one slash.")
+	}
+	return errs.Err()
+}
+
+// leadsToPage reports whether a link is "", an http or https URL, or a path on this host. Browsers read a
+// backslash as a slash and drop control characters, so that neither may be in it.
+func leadsToPage(link string) bool {
+	if link == "" {
+		return true
+	}
+	if strings.ContainsFunc(link, func(r rune) bool { return r == '\\' || r < ' ' || r == 0x7f }) {
+		return false
+	}
+	to, err := url.Parse(link)
+	if err != nil {
+		return false
+	}
+	if to.Scheme == "" {
+		return strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "//")
+	}
+	return (to.Scheme == "http" || to.Scheme == "https") && to.Host != ""
 }
 
 // patchWithEvent changes a notification and its event together (deviation 1). What follows from the change is
@@ -166,7 +197,7 @@ func mayChangeEvent(r *http.Request, in drf.Input[NotificationPatch]) error {
 	if !caller.Superuser || !caller.Scopes.Has(identity.ScopeAdmin) {
 		return drf.Forbidden()
 	}
-	return in.Err()
+	return checkNotification(in)
 }
 
 // prepareNested prepares the edit of a notification's event, or its making where it has none.

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/mux"
 
@@ -21,7 +22,7 @@ import (
 // handler makes the routes into one http.Handler. Each path has one handler that switches on the method
 // itself: gorilla/mux answers 404 for a wrong method inside subrouters.
 func (s *server) handler() http.Handler {
-	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	router := mux.NewRouter().SkipClean(true)
 	for _, rt := range s.routes() {
 		router.Handle(rt.path, s.answer(rt))
 		router.Handle(strings.TrimSuffix(rt.path, "/"), http.HandlerFunc(addSlash))
@@ -52,11 +53,12 @@ func (s *server) recovering(next http.Handler) http.Handler {
 }
 
 // normalise merges runs of slashes without a redirect (the API reference itself writes /api/v3//events/…) and
-// answers 404 for what could be read in two ways: . and .. segments, and encoded slashes.
+// answers 404 for what could be read in two ways: . and .. segments, encoded slashes, and what is no text.
+// What is left means the same encoded or not, so that routes are matched with the decoded path.
 func normalise(next, notFound http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, escaped := r.URL.Path, r.URL.EscapedPath()
-		if !strings.HasPrefix(p, "/") || strings.Contains(strings.ToLower(escaped), "%2f") || hasDots(p) {
+		if !strings.HasPrefix(p, "/") || strings.Contains(strings.ToLower(escaped), "%2f") || hasDots(p) || !isText(p) {
 			notFound.ServeHTTP(w, r)
 			return
 		}
@@ -79,6 +81,9 @@ func hasDots(p string) bool {
 	}
 	return false
 }
+
+// isText reports whether a path is UTF-8 without NUL: no key in the database is anything else.
+func isText(p string) bool { return utf8.ValidString(p) && !strings.Contains(p, "\x00") }
 
 // mergeSlashes makes one slash of each run of them.
 func mergeSlashes(p string) string {
@@ -202,6 +207,9 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // inClientsWords turns the errors of the database that a client can do something about into answers.
 func inClientsWords(err error) error {
 	switch {
+	case errors.As(err, new(*sqldb.ForeignKeyError)):
+		// The request looked, and somebody else deleted it before the write was through.
+		return drf.Invalid("", "An object that this request refers to was deleted meanwhile.")
 	case errors.Is(err, sqldb.ErrOverloaded):
 		return drf.Unavailable("Too many writes are waiting. Try again.", time.Second, nil)
 	case errors.Is(err, sqldb.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

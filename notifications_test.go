@@ -305,3 +305,24 @@ func TestConcurrentPatchesOfDifferentFieldsLoseNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestHyperlinkLeadsToAPageOnly(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		notification, _ := f.notified("full")
+		for link, status := range map[string]int{
+			`http://example.com/a?b#c`: 200, `https://[::1]:8/`: 200, `/path`: 200, ``: 200, `HTTPS://EXAMPLE.COM`: 200,
+			`//example.com/`: 400, `javascript:alert(1)`: 400, `JaVaScript:alert(1)`: 400, `data:text/html,x`: 400, `path`: 400,
+			`/\\\\example.com`: 400, `http:`: 400, `https:///x`: 400, `java\nscript:alert(1)`: 400, `/\t/example.com`: 400, `ftp://example.com/`: 400,
+		} {
+			for _, event := range []string{"", `,"event":{}`} {
+				r := f.call(adminKey, "PATCH", notificationsPath+notification+"/", `{"hyperlink":"`+link+`"`+event+`}`)
+				if r.status != status || status == 400 && r.text != `{"hyperlink":["Enter an http or https URL, or a path that begins with one slash."]}` {
+					t.Errorf("%s: want %d, got %d %s", link, status, r.status, r.text)
+				}
+			}
+		}
+		if r := f.must(200, "PATCH", notificationsPath+notification+"/", `{"hyperlink":null}`); r.get("hyperlink") != nil {
+			t.Errorf("null: %s", r.text)
+		}
+	})
+}

@@ -123,7 +123,7 @@ func holds(t *testing.T, object map[string]any, members map[string]any) {
 func same[T any](t *testing.T, got, want T) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
-		t.Fatalf("got  %+v\nwant %+v", got, want)
+		t.Fatalf("got  %s\nwant %s", encode(t, got), encode(t, want))
 	}
 }
 

@@ -227,6 +227,9 @@ func TestStory(t *testing.T) {
 	for _, entry := range trail.Results {
 		actor, _ := entry.User.(object)
 		holds(t, actor, object{"username": "akadmin"})
+		inside, _ := entry.Context.(object)
+		about, _ := inside["model"].(object)
+		holds(t, about, object{"app": "authentik_events", "model_name": "event", "pk": strings.ReplaceAll(event.Pk, "-", "")})
 	}
 
 	s.kill(t)

@@ -41,7 +41,12 @@ func serveCeiling(ctx context.Context, in io.Reader, out io.Writer) error {
 	router := mux.NewRouter()
 	router.Handle("/api/v3/events/notifications/{uuid}/", n)
 	server := &http.Server{Handler: router}
+	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { server.Close() })
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, in) // nothing more comes: this waits for the end
+	}()
 	if err := json.NewEncoder(out).Encode(listener.Addr().String()); err != nil {
 		return errors.Join(err, listener.Close())
 	}

@@ -20,13 +20,20 @@ const (
 	rowsPerCommit = 64
 )
 
-// measureSync writes a block and syncs it, again and again: what the disk gives to one who waits for each write.
+// measureSync writes a block and syncs it, again and again: what the disk gives to one who waits for each write. The file
+// has its size before, as SQLite's log mostly has: a file that grows costs the file system more.
 func measureSync(ctx context.Context, dir string, limit time.Duration) (s sample, err error) {
 	file, err := os.Create(filepath.Join(dir, "sync"))
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
+	if _, err := file.Write(make([]byte, logBytes)); err != nil {
+		return s, err
+	}
+	if err := file.Sync(); err != nil {
+		return s, err
+	}
 	block := make([]byte, blockBytes)
 	var times []time.Duration
 	start := time.Now()
@@ -99,15 +106,19 @@ func (l *sqliteLimit) measure(ctx context.Context, limit time.Duration) (s sampl
 		return s, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	update, err := conn.PrepareContext(ctx, `UPDATE notification SET seen = NOT seen, seen_at = $2 WHERE pk = $1`)
-	if err != nil {
-		return s, err
+	var prepared [3]*sql.Stmt
+	for i, text := range []string{"BEGIN IMMEDIATE", "UPDATE notification SET seen = NOT seen, seen_at = $2 WHERE pk = $1", "COMMIT"} {
+		statement, err := conn.PrepareContext(ctx, text)
+		if err != nil {
+			return s, err
+		}
+		defer statement.Close() // with the connection's end there is nothing left to fail
+		prepared[i] = statement
 	}
-	defer func() { err = errors.Join(update.Close(), err) }()
 	var times []time.Duration
 	start := time.Now()
 	for begin := start; begin.Sub(start) < limit && ctx.Err() == nil; {
-		if err := l.commit(ctx, conn, update); err != nil {
+		if err := l.commit(ctx, prepared); err != nil {
 			return s, err
 		}
 		end := time.Now()
@@ -119,16 +130,14 @@ func (l *sqliteLimit) measure(ctx context.Context, limit time.Duration) (s sampl
 	return s, ctx.Err()
 }
 
-// commit changes the next rows in one transaction.
-func (l *sqliteLimit) commit(ctx context.Context, conn *sql.Conn, update *sql.Stmt) error {
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
+// commit changes the next rows in one transaction: its statements are BEGIN, the update and COMMIT. An error ends the
+// program, and with it the transaction.
+func (l *sqliteLimit) commit(ctx context.Context, prepared [3]*sql.Stmt) error {
+	if _, err := prepared[0].ExecContext(ctx); err != nil {
 		return err
 	}
-	defer tx.Rollback() // nothing once it is committed
-	bound := tx.StmtContext(ctx, update)
 	for range rowsPerCommit {
-		result, err := bound.ExecContext(ctx, l.keys[l.turn%len(l.keys)], l.turn)
+		result, err := prepared[1].ExecContext(ctx, l.keys[l.turn%len(l.keys)], l.turn)
 		if err != nil {
 			return err
 		}
@@ -137,5 +146,6 @@ func (l *sqliteLimit) commit(ctx context.Context, conn *sql.Conn, update *sql.St
 		}
 		l.turn++
 	}
-	return tx.Commit()
+	_, err := prepared[2].ExecContext(ctx)
+	return err
 }

@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -77,7 +78,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 }
 
 // measureAll builds and starts all that is measured, measures, and prints the table.
-func measureAll(ctx context.Context, args []string, out, errs io.Writer) error {
+func measureAll(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 	o, err := parse(args, errs)
 	if err != nil {
 		return err
@@ -86,15 +87,9 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithCancel(ctx) // ends every process that was started
-	defer cancel()
-	b, err := startBelfry(ctx, dir, o.runs)
-	if err != nil {
-		return err
-	}
-	defer b.stop()
-	rows, err := b.rows(ctx, o, dir)
+	b := &bench{options: o, dir: dir}
+	defer func() { err = errors.Join(err, b.close()) }()
+	rows, err := b.prepare(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,13 +103,54 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) error {
 			r.samples = append(r.samples, s)
 		}
 	}
-	if err := b.verify(ctx); err != nil {
+	if err := b.belfry.verify(ctx); err != nil {
 		return err
 	}
-	if err := b.describe(out, o); err != nil {
-		return err
+	return errors.Join(b.describe(out), printTable(out, rows))
+}
+
+// bench is all that one run has open.
+type bench struct {
+	options
+	dir      string
+	sqlite   *sqliteLimit
+	belfry   *belfry
+	children []*child
+}
+
+// prepare starts everything and answers the rows of the table.
+func (b *bench) prepare(ctx context.Context) (rows []*row, err error) {
+	if b.sqlite, err = openSQLiteLimit(ctx, b.dir, b.items); err != nil {
+		return nil, err
 	}
-	return printTable(out, rows)
+	if b.belfry, err = startBelfry(ctx, b.dir, b.runs); err != nil {
+		return nil, err
+	}
+	return b.rows(ctx)
+}
+
+// child starts this program in a role, until close.
+func (b *bench) child(ctx context.Context, role string, first any) (*child, error) {
+	c, err := startChild(ctx, role, first)
+	if c != nil {
+		b.children = append(b.children, c)
+	}
+	return c, err
+}
+
+// close ends all that was started and removes what it left. It may be called when only a part has been.
+func (b *bench) close() error {
+	for _, c := range b.children {
+		c.end()
+	}
+	if b.belfry != nil {
+		b.belfry.stop()
+	}
+	var err error
+	if b.sqlite != nil {
+		err = b.sqlite.db.Close()
+	}
+	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
 // workDirectory makes the directory for this run. By default it is on the disk of the current directory, because

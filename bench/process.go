@@ -12,11 +12,13 @@ import (
 
 // child is this program in another role, told and asked in JSON.
 type child struct {
-	to   *json.Encoder
-	from *json.Decoder
+	process *exec.Cmd
+	in      io.Closer
+	to      *json.Encoder
+	from    *json.Decoder
 }
 
-// startChild starts this program again in a role. It ends with ctx.
+// startChild starts this program again in a role. It runs until end is called.
 func startChild(ctx context.Context, role string, first any) (*child, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -32,12 +34,17 @@ func startChild(ctx context.Context, role string, first any) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", role, err)
 	}
-	go cmd.Wait() // it ends when it is killed; there is nobody to tell
-	c := &child{to: json.NewEncoder(in), from: json.NewDecoder(out)}
+	c := &child{process: cmd, in: in, to: json.NewEncoder(in), from: json.NewDecoder(out)}
 	if err := c.to.Encode(first); err != nil {
-		return nil, fmt.Errorf("tell %s what to do: %w", role, err)
+		return c, fmt.Errorf("tell %s what to do: %w", role, err)
 	}
 	return c, nil
+}
+
+// end lets the child end: it does when its input does, so also when this process is killed.
+func (c *child) end() {
+	_ = c.in.Close()
+	_ = c.process.Wait() // what it has to say it has said
 }
 
 // hear reads the child's next word.

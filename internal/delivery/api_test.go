@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"belfry/internal/drf"
@@ -29,7 +31,7 @@ func each(t *testing.T, test func(c *client)) {
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		c := &client{t: t, db: db, caller: identity.Caller{Superuser: true, Scopes: identity.ScopeAdmin}}
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
-		api := &API{DB: db, Log: log, UsedBy: func(_ *sqldb.Tx, pk string) ([]drf.UsedBy, error) {
+		api := &API{DB: db, UsedBy: func(_ *sqldb.Tx, pk string) ([]drf.UsedBy, error) {
 			return []drf.UsedBy{{App: "app", ModelName: "model", PK: pk, Name: "name", Action: "cascade_many"}}, nil
 		}}
 		router := mux.NewRouter()
@@ -57,22 +59,25 @@ func each(t *testing.T, test func(c *client)) {
 	})
 }
 
-// call sends a request and answers its status and body.
+// call sends a request and answers its status and body. It may be called by any goroutine.
 func (c *client) call(method, path, body string) (int, string) {
 	c.t.Helper()
 	r, err := http.NewRequest(method, c.url+path, strings.NewReader(body))
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return 0, ""
 	}
 	r.Header.Set("Content-Type", "application/json")
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return 0, ""
 	}
 	defer w.Body.Close()
 	answer, err := io.ReadAll(w.Body)
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return 0, ""
 	}
 	return w.StatusCode, string(answer)
 }
@@ -237,6 +242,27 @@ func TestNameIsUniqueButMayBeSentAgain(t *testing.T) {
 			t.Errorf("own name: %d %s", status, answer)
 		}
 		c.want("PATCH", a, `{"name":"b"}`, 400, `{"name":["Notification Transport with this name already exists."]}`)
+	})
+}
+
+func TestOneOfManyTransportsWithTheSameNameIsMade(t *testing.T) {
+	each(t, func(c *client) {
+		var made atomic.Int32
+		var wait sync.WaitGroup
+		for range 16 {
+			wait.Go(func() {
+				switch status, answer := c.call("POST", "/transports/", `{"name":"n"}`); {
+				case status == 201:
+					made.Add(1)
+				case status != 400 || answer != `{"name":["Notification Transport with this name already exists."]}`:
+					t.Errorf("%d %s", status, answer)
+				}
+			})
+		}
+		wait.Wait()
+		if made.Load() != 1 {
+			t.Errorf("%d were made", made.Load())
+		}
 	})
 }
 

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 
 	"belfry/internal/drf"
@@ -13,7 +12,6 @@ import (
 // API answers the requests under /api/v3/events/transports/. Who may call what is decided before it.
 type API struct {
 	DB  *sqldb.DB
-	Log *slog.Logger
 	// UsedBy answers what refers to a transport.
 	UsedBy func(tx *sqldb.Tx, transportPK string) ([]drf.UsedBy, error)
 }
@@ -74,11 +72,7 @@ func (a *API) UpdateTransport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mode := drf.Create
-	if r.Method == http.MethodPatch {
-		mode = drf.Partial
-	}
-	in := TransportSerializer.Read(w, r, mode)
+	in := TransportSerializer.Read(w, r, drf.ModeOf(r))
 	var t Transport
 	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) (err error) {
 		if t, err = getTransport(tx, visible(true), pk, tx.ForUpdate()); err != nil {

@@ -127,6 +127,22 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+func TestAFilterThatIsNotGivenIsAbsent(t *testing.T) {
+	q, err := parseQuery("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range spec.Filters {
+		_, text := q.Text(f.Name)
+		_, boolean := q.Bool(f.Name)
+		_, integer := q.Int(f.Name)
+		_, at := q.Time(f.Name)
+		if text || boolean || integer || at || len(q.Texts(f.Name)) > 0 {
+			t.Errorf("%s is there", f.Name)
+		}
+	}
+}
+
 func TestAQueryHasBounds(t *testing.T) {
 	var names, terms []string
 	for i := range 1001 {

@@ -297,9 +297,20 @@ func TestLimiterForgetsTheOldestSourceAndCredential(t *testing.T) {
 		if !guess(t, l, first, "newer0", succeeded) {
 			t.Error("a newer credential was forgotten")
 		}
-		for i := range maxSources {
-			guess(t, l, netip.PrefixFrom(netip.AddrFrom4([4]byte{2, byte(i >> 16), byte(i >> 8), byte(i)}), 32), "x", refused)
+		others := func(first byte, n int) {
+			for i := range n {
+				guess(t, l, netip.PrefixFrom(netip.AddrFrom4([4]byte{first, byte(i >> 16), byte(i >> 8), byte(i)}), 32), "x", refused)
+			}
 		}
+		others(2, maxSources-1)
+		if guess(t, l, first, "another", refused) {
+			t.Error("a source was forgotten before there were too many")
+		}
+		others(3, maxSources-1)
+		if guess(t, l, first, "another", refused) {
+			t.Error("a source that was used since was forgotten before older ones")
+		}
+		others(4, maxSources)
 		if len(l.sources) != maxSources || l.recent.Len() != maxSources {
 			t.Errorf("%d sources are remembered", len(l.sources))
 		}

@@ -132,12 +132,12 @@ var UserSerializer = drf.NewSerializer("User",
 	drf.Choice("type", userTypes, func(u *User) string { return u.Type },
 		func(p *UserPatch) *drf.Field[string] { return &p.Type }),
 	drf.UUID[User, UserPatch]("uuid", func(u *User) string { return u.UUID }),
-	drf.Refs[User, UserPatch]("roles", func(*User) []string { return []string{} }, nil, drf.Since("2025.12")),
+	drf.Refs[User, UserPatch]("roles", func(*User) []string { return []string{} }, nil, drf.Since("2026.5")),
 	drf.NestedList[User, UserPatch]("roles_obj", roleSerializer,
-		func(*User) []role { return []role{} }, drf.Since("2025.12")),
-	drf.Time[User, UserPatch]("date_joined", func(u *User) int64 { return u.DateJoined }, nil, drf.Since("2024.10")),
-	drf.Time[User, UserPatch]("last_updated", func(u *User) int64 { return u.LastUpdated }, nil, drf.Since("2025.8")),
-	drf.Time[User, UserPatch]("password_change_date", func(u *User) int64 { return u.PasswordChanged }, nil, drf.Since("2025.2")),
+		func(*User) []role { return []role{} }, drf.Since("2026.8")),
+	drf.Time[User, UserPatch]("date_joined", func(u *User) int64 { return u.DateJoined }, nil, drf.Since("2026.8")),
+	drf.Time[User, UserPatch]("last_updated", func(u *User) int64 { return u.LastUpdated }, nil, drf.Since("2026.8")),
+	drf.Time[User, UserPatch]("password_change_date", func(u *User) int64 { return u.PasswordChanged }, nil, drf.Since("2026.8")),
 )
 
 // memberSerializer writes a user as a member of a group.
@@ -173,7 +173,7 @@ var userSelfSerializer = drf.NewSerializer("UserSelf",
 	drf.Object[User, none]("settings", func(*User) drf.JSON { return "{}" }, nil),
 	drf.Choice[User, none]("type", userTypes, func(u *User) string { return u.Type }, nil),
 	drf.Strings[User, none]("system_permissions", nil, func(*User) []string { return []string{} }, nil),
-	drf.NestedList[User, none]("roles", roleSerializer, func(*User) []role { return []role{} }, drf.Since("2025.12")),
+	drf.NestedList[User, none]("roles", roleSerializer, func(*User) []role { return []role{} }, drf.Since("2026.8")),
 	drf.Bool[User, none]("is_current", func(*User) bool { return true }, nil, drf.Since("2026.8")),
 )
 

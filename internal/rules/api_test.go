@@ -33,7 +33,7 @@ func each(t *testing.T, test func(c *client)) {
 			t.Fatal(err)
 		}
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
-		a := &API{DB: db, Log: log, MissingTransport: func(tx *sqldb.Tx, pks []string) (string, error) {
+		a := &API{DB: db, MissingTransport: func(tx *sqldb.Tx, pks []string) (string, error) {
 			for _, pk := range pks {
 				if there, err := exists(tx, `SELECT 1 FROM transport WHERE pk = $1`, pk); err != nil || !there {
 					return pk, err
@@ -103,22 +103,25 @@ func addPeople(tx *sqldb.Tx) error {
 	return nil
 }
 
-// call sends a request and answers its status and body.
+// call sends a request and answers its status and body. It may be called by any goroutine.
 func (c *client) call(method, path, body string) (int, string) {
 	c.t.Helper()
 	r, err := http.NewRequest(method, c.url+path, strings.NewReader(body))
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return 0, ""
 	}
 	r.Header.Set("Content-Type", "application/json")
 	w, err := http.DefaultClient.Do(r)
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return 0, ""
 	}
 	defer w.Body.Close()
 	answer, err := io.ReadAll(w.Body)
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Error(err)
+		return 0, ""
 	}
 	return w.StatusCode, string(answer)
 }

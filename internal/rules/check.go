@@ -67,20 +67,8 @@ func applyBinding(_ *API, tx *sqldb.Tx, in drf.Input[BindingPatch], b *Binding) 
 		return err
 	}
 	p.apply(b)
-	return checkBinding(tx, b)
-}
-
-// checkBinding checks what concerns more than one field of a binding. It looks at the binding as it would
-// be, so that a PATCH need not repeat what stays.
-func checkBinding(tx *sqldb.Tx, b *Binding) error {
-	taken, err := exists(tx, `SELECT 1 FROM binding WHERE policy_pk = $1 AND target_pk = $2 AND position = $3 AND pk <> $4`,
-		b.PolicyPK, b.TargetPK, b.Order, b.PK)
-	if err != nil {
-		return fmt.Errorf("look for binding: %w", err)
-	}
+	// The binding as it would be is looked at, so that a PATCH need not repeat what stays.
 	switch n := b.subjects(); {
-	case taken:
-		return drf.Invalid("", bindingTaken)
 	case n > 1:
 		return drf.Invalid("", "Only one of 'policy', 'group' or 'user' can be set.")
 	case n == 0:

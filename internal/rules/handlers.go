@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"log/slog"
 	"net/http"
 
 	"belfry/internal/drf"
@@ -12,7 +11,6 @@ import (
 // Who may call what is decided before it.
 type API struct {
 	DB  *sqldb.DB
-	Log *slog.Logger
 	// MissingTransport answers the first of pks that is no transport, or "" when all are.
 	MissingTransport func(tx *sqldb.Tx, pks []string) (string, error)
 }

@@ -34,7 +34,7 @@ type Snapshot struct {
 	Generation int64
 
 	rules     []Rule               // in order of name, then pk
-	bindings  map[string][]Binding // by rule, in order
+	bindings  map[string][]Binding // by rule; any may pass, so that their order means nothing
 	directory *identity.Directory
 }
 

@@ -89,11 +89,7 @@ func (n *noun[M, P]) answerUpdate(a *API, w http.ResponseWriter, r *http.Request
 	if err != nil {
 		return err
 	}
-	mode := drf.Create
-	if r.Method == http.MethodPatch {
-		mode = drf.Partial
-	}
-	in := n.serializer.Read(w, r, mode)
+	in := n.serializer.Read(w, r, drf.ModeOf(r))
 	var m M
 	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) (err error) {
 		if m, err = n.get(tx, pk, tx.ForUpdate()); err != nil {
@@ -154,7 +150,7 @@ func (n *noun[M, P]) save(a *API, tx *sqldb.Tx, in drf.Input[P], m *M, store fun
 		return err
 	}
 	if err := store(tx, m); err != nil {
-		// On PostgreSQL another write may have taken it since apply looked.
+		// What apply did not look for, or, on PostgreSQL, what another write has taken since it looked.
 		if _, ok := errors.AsType[*sqldb.UniqueError](err); ok {
 			return n.taken()
 		}

@@ -2,6 +2,8 @@ package rules
 
 import (
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"belfry/internal/identity"
@@ -87,6 +89,27 @@ func TestWhatIsWrongWithARuleIsSaidFieldByField(t *testing.T) {
 	})
 }
 
+func TestOneOfManyRulesWithTheSameNameIsMade(t *testing.T) {
+	each(t, func(c *client) {
+		var made atomic.Int32
+		var wait sync.WaitGroup
+		for range 16 {
+			wait.Go(func() {
+				switch status, answer := c.call("POST", "/rules/", `{"name":"n"}`); {
+				case status == 201:
+					made.Add(1)
+				case status != 400 || answer != `{"name":["Notification Rule with this name already exists."]}`:
+					t.Errorf("%d %s", status, answer)
+				}
+			})
+		}
+		wait.Wait()
+		if made.Load() != 1 {
+			t.Errorf("%d were made", made.Load())
+		}
+	})
+}
+
 func TestATransportCountsOnceInARule(t *testing.T) {
 	each(t, func(c *client) {
 		path := "/rules/" + c.create("/rules/", `{"name":"n","transports":["`+mail+`","`+mail+`"]}`) + "/"
@@ -125,6 +148,9 @@ func TestRulesAreFilteredSearchedAndOrdered(t *testing.T) {
 			if got := c.list("/rules/?"+query, "name"); got != names {
 				t.Errorf("%s: %q, want %q", query, got, names)
 			}
+		}
+		if pages, ok := c.get("/rules/?search=e&page_size=2")["pagination"].(map[string]any); !ok || pages["next"] != 2.0 || pages["count"] != 3.0 {
+			t.Errorf("pagination of a search: %v", pages)
 		}
 		c.want("GET", "/rules/?search=e&page=2", "", 404, `{"detail":"Invalid page."}`)
 		c.want("GET", "/rules/?severity=zz", "", 400, `{"severity":["Select a valid choice. zz is not one of the available choices."]}`)

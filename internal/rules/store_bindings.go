@@ -89,9 +89,9 @@ func getBinding(tx *sqldb.Tx, pk, lock string) (Binding, error) {
 	return b, nil
 }
 
-// loadBindings answers every binding by its target, in the order in which they are looked at.
+// loadBindings answers every binding by its target.
 func loadBindings(tx *sqldb.Tx) (map[string][]Binding, error) {
-	rows, err := sqldb.All(tx, scanBinding, `SELECT `+bindingColumns+` FROM binding b ORDER BY b.position, b.pk`)
+	rows, err := sqldb.All(tx, scanBinding, `SELECT `+bindingColumns+` FROM binding b`)
 	if err != nil {
 		return nil, fmt.Errorf("load bindings: %w", err)
 	}

@@ -40,7 +40,7 @@ func (r *records) reset() {
 	r.buffer.Reset()
 }
 
-// TestConstraintsAreNamedAlikeOnBothDatabases
+// TestConstraintsAreNamedAlikeOnBothDatabases, by table and columns.
 func TestConstraintsAreNamedAlikeOnBothDatabases(t *testing.T) {
 	schema := noteSchema + `
 CREATE TABLE counter (id INTEGER PRIMARY KEY, folded TEXT);

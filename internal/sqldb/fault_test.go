@@ -141,7 +141,7 @@ func TestAFailedSyncEndsWriting(t *testing.T) {
 	}
 }
 
-// TestAFaultThatARead Meets is answered as the storage's, and seen by Ready.
+// TestAFaultThatAReadMeets is answered as the storage's, and seen by Ready.
 func TestAFaultThatAReadMeets(t *testing.T) {
 	for _, test := range []struct {
 		name  string

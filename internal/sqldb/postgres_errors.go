@@ -24,7 +24,7 @@ func classifyPostgres(err error) error {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch {
 		case pg.Code == "23505":
-			return &UniqueError{Table: pg.TableName, Columns: uniqueColumns(pg.Detail)}
+			return uniqueViolation(pg)
 		case pg.Code == "23503":
 			return &ForeignKeyError{Detail: pg.Message}
 		case pg.Code == readOnlyServer || isStorageClass(pg.Code):
@@ -82,19 +82,17 @@ func isPostgres(err error) bool {
 	return ok || isConnectionLost(err)
 }
 
-// uniqueColumns reads `Key (identifier, user_pk)=(x, 1) already exists.`
-func uniqueColumns(detail string) []string {
-	columns, ok := strings.CutPrefix(detail, "Key (")
-	if !ok {
-		return nil
+// uniqueViolation reads `Key (identifier, user_pk)=(x, 1) already exists.` An index
+// on an expression names neither table nor columns, because SQLite's does not.
+func uniqueViolation(pg *pgconn.PgError) *UniqueError {
+	columns, _ := strings.CutPrefix(pg.Detail, "Key (")
+	columns, _, found := strings.Cut(columns, ")=(")
+	if !found || strings.ContainsAny(columns, "()") {
+		return &UniqueError{}
 	}
-	columns, _, _ = strings.Cut(columns, ")=(")
-	if strings.ContainsAny(columns, "()") {
-		return nil // an index on an expression
+	unique := &UniqueError{Table: pg.TableName}
+	for column := range strings.SplitSeq(columns, ", ") {
+		unique.Columns = append(unique.Columns, strings.Trim(column, `"`))
 	}
-	list := strings.Split(columns, ", ")
-	for i, column := range list {
-		list[i] = strings.Trim(column, `"`)
-	}
-	return list
+	return unique
 }
