@@ -140,7 +140,7 @@ func (a *answers) all(t *testing.T, c *answerCase) {
 		return
 	}
 	for _, value := range c.Each {
-		a.vars["each"] = string(value)
+		a.vars["each"] = a.fill(t, string(value))
 		t.Run(c.Name+"/"+string(value), func(t *testing.T) { a.one(t, c) })
 	}
 	delete(a.vars, "each")

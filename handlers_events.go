@@ -152,9 +152,11 @@ var actionsJSON = func() []byte {
 
 // topPerUser counts how often applications were used, by default in logins (which name none, as in authentik).
 func (s *server) topPerUser(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	action := last(query["action"], "login")
-	n, err := strconv.ParseInt(last(query["top_n"], "15"), 10, 32)
+	action, err := actionOf(r)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.ParseInt(last(r.URL.Query()["top_n"], "15"), 10, 32)
 	if err != nil || n < 0 {
 		return drf.Invalid("top_n", "A valid integer is required.")
 	}
@@ -177,6 +179,21 @@ func (s *server) topPerUser(w http.ResponseWriter, r *http.Request) error {
 		out = append(out, '}')
 	}
 	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
+}
+
+// actionList is read as a list's filter is, so that what no database can hold is refused in the same way.
+var actionList = &drf.ListSpec{Filters: []drf.Filter{{Name: "action", Kind: drf.FilterText}}}
+
+// actionOf is the action that a statistic is about, login where none is given.
+func actionOf(r *http.Request) (string, error) {
+	q, err := actionList.Parse(r)
+	if err != nil {
+		return "", err
+	}
+	if action, ok := q.Text("action"); ok {
+		return action, nil
+	}
+	return "login", nil
 }
 
 // last is the last of a parameter's values, or otherwise where it is absent or blank.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
@@ -91,11 +92,14 @@ func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Q
 // perMonth counts the events of one action over four weeks, by day. query narrows them by further
 // filters of the list, as a JSON object.
 func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
-	values := r.URL.Query()
+	action, err := actionOf(r)
+	if err != nil {
+		return err
+	}
 	where := sqldb.Where{}
-	where.Add("e.action = ?", last(values["action"], "login"))
+	where.Add("e.action = ?", action)
 	counted := true
-	if query := last(values["query"], ""); query != "" {
+	if query := last(r.URL.Query()["query"], ""); query != "" {
 		var narrow map[string]json.RawMessage
 		if json.Unmarshal([]byte(query), &narrow) != nil {
 			return drf.Invalid("query", "Value must be valid JSON: an object of fields and their values.")
@@ -132,8 +136,8 @@ func narrowMonth(where *sqldb.Where, name string, raw json.RawMessage) error {
 		return nil
 	}
 	value := textOrInteger(raw)
-	if value == nil {
-		return drf.Invalid("query", "The value of "+name+" must be a string.")
+	if value == nil || strings.Contains(*value, "\x00") {
+		return drf.Invalid("query", "The value of "+name+" must be a string without null characters.")
 	}
 	where.Add("e."+column+" = ?", *value)
 	return nil

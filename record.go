@@ -158,7 +158,7 @@ func (r *recorder) checkGeneration(tx *sqldb.Tx, s *snapshot) error {
 	if s == nil {
 		return nil
 	}
-	generation, err := identity.Generation(tx)
+	generation, err := identity.HoldGeneration(tx)
 	if err != nil {
 		return fmt.Errorf("read generation: %w", err)
 	}

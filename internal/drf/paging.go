@@ -43,15 +43,15 @@ func parsePaging(page, size string) Paging {
 }
 
 // Window turns a count into the offset and the limit of the page; InvalidPage when it lies behind the end
-// of the list. A negative count stands for one that is not known, or only from below: then every page
-// number passes, and WriteList refuses a page that turns out to be empty. ?page=last needs the true count.
+// of the list. A count that is known only from below is math.MaxInt64: then every page number passes, and
+// WriteList refuses a page that turns out to be empty. ?page=last needs the true count.
 func (p Paging) Window(count int64) (offset, limit int64, err error) {
 	pages := max(1, (count-1)/p.Size+1)
 	number := p.Number
 	if p.Last {
 		number = pages
 	}
-	if p.Bad || count >= 0 && number > pages {
+	if p.Bad || number > pages {
 		return 0, 0, InvalidPage()
 	}
 	return (number - 1) * p.Size, p.Size, nil

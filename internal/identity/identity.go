@@ -14,7 +14,7 @@ import (
 // Scopes is a set of what a token may be used for. Rights are always those of the user as well.
 type Scopes uint8
 
-// The scopes of design section 4.
+// The scopes, from the widest to the narrowest.
 const (
 	// ScopeAdmin allows all that the user may do.
 	ScopeAdmin Scopes = 1 << iota
