@@ -117,6 +117,8 @@ func finish(p *process, work func() error) (status int) {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, context.Canceled) && p.ctx.Err() != nil:
+		return 0 // told to stop before it had begun
 	case errors.As(err, &usage):
 		fmt.Fprintf(p.errs, "belfry: %v\nSee belfry --help.\n", err)
 		return 2

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"belfry/internal/sqldb"
@@ -28,6 +29,14 @@ type retention struct {
 	db    *sqldb.DB
 	log   *slog.Logger
 	guard clockGuard
+}
+
+// start sweeps in the background until it is stopped.
+func (r *retention) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { r.run(ctx) })
+	return func() { cancel(); running.Wait() }
 }
 
 // run sweeps until ctx ends.
@@ -118,9 +127,9 @@ func (g *clockGuard) trusts(wall time.Time, uptime time.Duration) bool {
 }
 
 // newRetention looks up the newest entry, which is what the clock is compared with at first.
-func newRetention(ctx context.Context, db *sqldb.DB, log *slog.Logger) (*retention, error) {
+func newRetention(db *sqldb.DB, log *slog.Logger) (*retention, error) {
 	r := &retention{db: db, log: log}
-	err := db.Read(ctx, func(tx *sqldb.Tx) error {
+	err := db.Read(context.Background(), func(tx *sqldb.Tx) error {
 		newest, err := newestTime(tx)
 		if newest > 0 {
 			r.guard.wall = time.UnixMicro(newest)

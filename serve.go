@@ -9,11 +9,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"belfry/internal/identity"
-	"belfry/internal/sqldb"
 )
 
 // Limits on what one client can hold. A client that sends or reads too slowly is closed.
@@ -29,7 +27,8 @@ const (
 
 type serveCommand struct{}
 
-// Run serves until it is told to stop: HTTP first, then the database, so that all that was begun is finished.
+// Run serves until it is told to stop: HTTP first, then retention, then the database, so that all that was
+// begun is finished.
 func (serveCommand) Run(p *process) (err error) {
 	key, own := p.config.bootstrap, false
 	if key == "" {
@@ -40,6 +39,10 @@ func (serveCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	sweeper, err := newRetention(db, p.log)
+	if err != nil {
+		return err
+	}
 	socket, err := listenSocket(p.config.database)
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
@@ -51,25 +54,9 @@ func (serveCommand) Run(p *process) (err error) {
 	s := newServer(db, p.log)
 	web := newHTTP(s.handler(), p.log)
 	host := newHTTP(asHost(s.handler()), p.log)
-	stop, err := startRetention(p.ctx, db, p.log)
-	if err != nil {
-		return errors.Join(err, closeSocket(socket), listener.Close())
-	}
-	defer stop()
+	defer sweeper.start(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), own, key)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
-}
-
-// startRetention sweeps in the background until it is stopped.
-func startRetention(ctx context.Context, db *sqldb.DB, log *slog.Logger) (stop func(), err error) {
-	r, err := newRetention(ctx, db, log)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	running.Go(func() { r.run(ctx) })
-	return func() { cancel(); running.Wait() }, nil
 }
 
 // newHTTP is a server with limits on headers and time.

@@ -11,7 +11,7 @@ import (
 
 // API answers the requests under /api/v3/events/transports/. Who may call what is decided before it.
 type API struct {
-	DB  *sqldb.DB
+	DB *sqldb.DB
 	// UsedBy answers what refers to a transport.
 	UsedBy func(tx *sqldb.Tx, transportPK string) ([]drf.UsedBy, error)
 }

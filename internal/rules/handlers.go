@@ -10,7 +10,7 @@ import (
 // API answers the requests under /api/v3/events/rules/, /policies/event_matcher/ and /policies/bindings/.
 // Who may call what is decided before it.
 type API struct {
-	DB  *sqldb.DB
+	DB *sqldb.DB
 	// MissingTransport answers the first of pks that is no transport, or "" when all are.
 	MissingTransport func(tx *sqldb.Tx, pks []string) (string, error)
 }
