@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/rules"
 	"belfry/internal/sqldb"
 )
@@ -42,7 +43,7 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return EventSerializer.WriteList(w, r, pageInfo(q, page), page.Rows)
+	return EventSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 func (s *server) createEvent(w http.ResponseWriter, r *http.Request) error {

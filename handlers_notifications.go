@@ -9,6 +9,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/listing"
 	"belfry/internal/rules"
 	"belfry/internal/sqldb"
 )
@@ -52,12 +53,7 @@ func (s *server) listNotifications(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	return NotificationSerializer.WriteList(w, r, pageInfo(q, page), page.Rows)
-}
-
-// pageInfo is what the envelope says of a page.
-func pageInfo[T any](q *drf.Query, page sqldb.Page[T]) drf.PageInfo {
-	return drf.PageInfo{Size: q.Size, Offset: page.Offset, Count: page.Count, More: page.More}
+	return NotificationSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 func (s *server) getNotification(w http.ResponseWriter, r *http.Request) error {

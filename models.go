@@ -41,6 +41,8 @@ type Event struct {
 	Expires  int64
 	Brand    drf.JSON
 	Origin   Origin
+
+	dated bool // Expires was given: its zero is a time like any other
 }
 
 // EventPatch is a change of an event, or what a new one is made of.
@@ -62,6 +64,7 @@ func (p EventPatch) apply(e *Event) {
 	p.Context.Apply(&e.Context)
 	p.ClientIP.ApplyNull(&e.ClientIP)
 	p.Expires.Apply(&e.Expires)
+	e.dated = e.dated || p.Expires.Set
 	p.Brand.Apply(&e.Brand)
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -37,7 +38,7 @@ func lockEvent(tx *sqldb.Tx, pk string) (Event, error) {
 // where the event does not say.
 func insertEvent(tx *sqldb.Tx, e *Event, c *columns) error {
 	e.Created = tx.Now()
-	if e.Expires == 0 {
+	if e.Expires == 0 && !e.dated {
 		e.Expires = e.Created + retentionMicros
 	}
 	_, err := tx.Exec(`INSERT INTO event (pk, created, expires, action, app, client_ip, origin, user_json, context, brand,
@@ -119,7 +120,7 @@ var eventSources = map[string]string{
 func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
 	where, counted := eventFilter(q)
 	list := sqldb.List{
-		Columns: eventColumns, From: "event e", Where: where, OrderBy: orderBy(q.Order, eventSources, "e.pk"),
+		Columns: eventColumns, From: "event e", Where: where, OrderBy: listing.OrderBy(q.Order, eventSources, "e.pk"),
 		Window: q.Window, CountUpTo: countedMatches, Exact: q.Last,
 	}
 	if counted {
@@ -182,11 +183,7 @@ func actionFilter(where *sqldb.Where, column string, q *drf.Query) {
 		where.Add(column+` LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(drf.Fold(part))+"%")
 	}
 	if names := q.Texts("actions"); len(names) > 0 {
-		values := make([]any, len(names))
-		for i, name := range names {
-			values[i] = name
-		}
-		where.In(column, values...)
+		where.In(column, listing.Args(names)...)
 	}
 }
 
@@ -196,18 +193,4 @@ func countEvents(tx *sqldb.Tx, q *drf.Query) (n int64, err error) {
 	actionFilter(&where, "h.action", q)
 	err = tx.Row("SELECT COALESCE(SUM(h.count), 0) FROM event_hour h"+where.SQL(), where.Args(), &n)
 	return n, err
-}
-
-// orderBy is the ORDER BY list of an ordering, ending in the key so that pages never overlap.
-func orderBy(order []drf.Order, sources map[string]string, pk string) string {
-	var terms []string
-	direction := ""
-	for _, o := range order {
-		direction = ""
-		if o.Desc {
-			direction = " DESC"
-		}
-		terms = append(terms, sources[o.Name]+direction)
-	}
-	return strings.Join(append(terms, pk+direction), ", ")
 }

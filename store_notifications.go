@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -141,7 +142,7 @@ func listNotifications(tx *sqldb.Tx, o owner, q *drf.Query) (sqldb.Page[Notifica
 	}
 	list := sqldb.List{
 		Columns: notificationColumns, From: notificationTables, Where: notificationFilter(o, q),
-		OrderBy: orderBy(q.Order, notificationSources, "n.pk"),
+		OrderBy: listing.OrderBy(q.Order, notificationSources, "n.pk"),
 		Window:  q.Window, CountUpTo: countedMatches, Exact: q.Last,
 	}
 	return sqldb.Select(tx, list, scanNotification)

@@ -6,6 +6,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -30,8 +31,7 @@ func (a *API) ListTransports(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	info := drf.PageInfo{Size: q.Size, Offset: page.Offset, Count: page.Count, More: page.More}
-	return TransportSerializer.WriteList(w, r, info, page.Rows)
+	return TransportSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 // CreateTransport answers POST /events/transports/ with 201 and the new transport.

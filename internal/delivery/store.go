@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -124,45 +124,20 @@ func visible(urls bool) string {
 	return "(SELECT pk, name, mode, '' AS webhook_url, send_once, email_subject_prefix, email_template FROM transport) AS t"
 }
 
-// listTransports reads the page that q asks for out of from (see visible). There are a few
-// transports at most, so that all are read and searched here: the databases do not agree on case.
+// listTransports reads the page that q asks for out of from (see visible).
 func listTransports(tx *sqldb.Tx, q *drf.Query, from string) (sqldb.Page[Transport], error) {
-	var where sqldb.Where
-	for _, name := range []string{"name", "mode", "webhook_url"} {
-		if value, ok := q.Text(name); ok {
-			where.Add(name+" = ?", value)
-		}
+	table := listing.Table[Transport]{
+		Columns: transportColumns, From: from, PK: "pk", Scan: scanTransport,
+		Text:   "name || ' ' || mode || ' ' || webhook_url",
+		Exact:  [][2]string{{"name", "name"}, {"mode", "mode"}, {"webhook_url", "webhook_url"}},
+		Orders: map[string]string{},
 	}
+	for _, name := range TransportList.Orderings {
+		table.Orders[name] = name // they are columns
+	}
+	var where sqldb.Where
 	if value, ok := q.Bool("send_once"); ok {
 		where.Add("send_once = ?", value)
 	}
-	var order strings.Builder
-	for _, o := range q.Order {
-		order.WriteString(o.Name) // the names of TransportList are columns
-		if o.Desc {
-			order.WriteString(" DESC")
-		}
-		order.WriteString(", ")
-	}
-	var page sqldb.Page[Transport]
-	rows, err := sqldb.All(tx, scanTransport, `SELECT `+transportColumns+` FROM `+from+where.SQL()+
-		` ORDER BY `+order.String()+`pk`, where.Args()...)
-	if err != nil {
-		return page, fmt.Errorf("list transports: %w", err)
-	}
-	rows = slices.DeleteFunc(rows, func(t Transport) bool { return !matches(t, q.Search) })
-	page.Count = int64(len(rows))
-	offset, limit, err := q.Window(page.Count)
-	if err != nil {
-		return page, err
-	}
-	end := min(offset+limit, page.Count)
-	page.Rows, page.Offset, page.More = rows[offset:end], offset, end < page.Count
-	return page, nil
-}
-
-// matches reports whether a transport has every term in its name, its mode or its URL.
-func matches(t Transport, terms []string) bool {
-	text := drf.Fold(t.Name + " " + t.Mode + " " + t.WebhookURL) // no term has a space in it
-	return !slices.ContainsFunc(terms, func(term string) bool { return !strings.Contains(text, term) })
+	return table.Page(tx, q, where)
 }

@@ -12,14 +12,6 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// mode is how strictly the body of an update is read: PATCH requires nothing.
-func mode(r *http.Request) drf.Mode {
-	if r.Method == http.MethodPatch {
-		return drf.Partial
-	}
-	return drf.Create
-}
-
 // read runs fn in a read, write in a write; both answer sql.ErrNoRows as 404.
 func (a *API) read(r *http.Request, fn func(tx *sqldb.Tx) error) error {
 	return known(a.DB.Read(r.Context(), fn))
@@ -40,11 +32,6 @@ func known(err error) error {
 func included(r *http.Request, name string) bool {
 	values, ok := r.URL.Query()[name]
 	return !ok || strings.EqualFold(values[len(values)-1], "true")
-}
-
-// pageInfo is what the envelope says of a page.
-func pageInfo[T any](q *drf.Query, page sqldb.Page[T]) drf.PageInfo {
-	return drf.PageInfo{Size: q.Size, Offset: page.Offset, Count: page.Count, More: page.More}
 }
 
 // withOthers adds what of other packages refers to an object.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -21,7 +22,7 @@ func (a *API) ListGroups(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return GroupSerializer.WriteList(w, r, pageInfo(q, page), page.Rows)
+	return GroupSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 // CreateGroup answers POST groups/.
@@ -61,7 +62,7 @@ func (a *API) UpdateGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := GroupSerializer.Read(w, r, mode(r))
+	in := GroupSerializer.Read(w, r, drf.ModeOf(r))
 	var group Group
 	err = a.write(r, func(tx *sqldb.Tx) (err error) {
 		group, err = updateGroup(tx, pk, in)

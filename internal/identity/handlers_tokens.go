@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -21,7 +22,7 @@ func (a *API) ListTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return TokenSerializer.WriteList(w, r, pageInfo(q, page), page.Rows)
+	return TokenSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 // CreateToken answers POST tokens/, with the key, once.
@@ -56,7 +57,7 @@ func (a *API) GetToken(w http.ResponseWriter, r *http.Request) error {
 
 // UpdateToken answers PUT and PATCH tokens/{identifier}/.
 func (a *API) UpdateToken(w http.ResponseWriter, r *http.Request) error {
-	in := TokenSerializer.Read(w, r, mode(r))
+	in := TokenSerializer.Read(w, r, drf.ModeOf(r))
 	var token Token
 	err := a.write(r, func(tx *sqldb.Tx) (err error) {
 		token, err = updateToken(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"), in)

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -24,7 +25,7 @@ func (a *API) ListUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return UserSerializer.WriteList(w, r, pageInfo(q, page), page.Rows)
+	return UserSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 // CreateUser answers POST users/.
@@ -64,7 +65,7 @@ func (a *API) UpdateUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in := UserSerializer.Read(w, r, mode(r))
+	in := UserSerializer.Read(w, r, drf.ModeOf(r))
 	var user User
 	err = a.write(r, func(tx *sqldb.Tx) (err error) {
 		user, err = updateUser(tx, pk, in)

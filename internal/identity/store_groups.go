@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -44,7 +45,7 @@ func GetGroups(tx *sqldb.Tx, pks []string) (map[string]Group, error) {
 	found := make(map[string]Group, len(pks))
 	for part := range slices.Chunk(pks, batch) {
 		var w sqldb.Where
-		w.In("g.pk", anys(part)...)
+		w.In("g.pk", listing.Args(part)...)
 		groups, err := sqldb.All(tx, scanGroup, selectGroup+w.SQL(), w.Args()...)
 		if err != nil {
 			return nil, fmt.Errorf("reading groups: %w", err)
@@ -142,20 +143,22 @@ func fillMembers(tx *sqldb.Tx, at map[string]*Group, pks []any, objects bool) er
 	return nil
 }
 
-// groupOrder names the columns of the orderings of [GroupList].
-var groupOrder = map[string]string{"pk": "g.pk", "num_pk": "g.num_pk", "name": "g.name", "is_superuser": "g.is_superuser"}
+// groupTable says how groups are listed.
+var groupTable = listing.Table[Group]{
+	Columns: groupColumns, From: groupFrom, PK: "g.pk", Scan: scanGroup,
+	Text:   "g.name || ' ' || CASE WHEN g.is_superuser THEN 'true' ELSE 'false' END",
+	Orders: map[string]string{"pk": "g.pk", "num_pk": "g.num_pk", "name": "g.name", "is_superuser": "g.is_superuser"},
+}
 
 // listGroups reads the page of groups that q asks for.
 func listGroups(tx *sqldb.Tx, q *drf.Query, members bool) (sqldb.Page[Group], error) {
-	l := sqldb.List{Columns: groupColumns, From: groupFrom, OrderBy: orderBy(q.Order, groupOrder, "", "g.pk"), Window: q.Window}
-	if err := filterGroups(tx, q, &l.Where); err != nil {
+	var where sqldb.Where
+	if err := filterGroups(tx, q, &where); err != nil {
 		return sqldb.Page[Group]{}, err
 	}
-	page, err := selectPage(tx, l, scanGroup, q.Search, func(g *Group) []string {
-		return []string{g.Name, strconv.FormatBool(g.IsSuperuser)}
-	})
+	page, err := groupTable.Page(tx, q, where)
 	if err != nil {
-		return page, fmt.Errorf("listing groups: %w", err)
+		return page, err
 	}
 	return page, fillGroups(tx, page.Rows, members)
 }
@@ -172,7 +175,7 @@ func filterGroups(tx *sqldb.Tx, q *drf.Query, w *sqldb.Where) error {
 			return err
 		}
 		w.Add(`g.pk IN (SELECT fm.group_pk FROM membership fm JOIN app_user fu ON fu.pk = fm.user_pk WHERE fu.username IN (`+
-			marks(len(names))+`))`, anys(names)...)
+			marks(len(names))+`))`, listing.Args(names)...)
 	}
 	var pks []int64
 	for _, text := range q.Texts("members_by_pk") {
@@ -185,7 +188,7 @@ func filterGroups(tx *sqldb.Tx, q *drf.Query, w *sqldb.Where) error {
 	if len(pks) == 0 {
 		return nil
 	}
-	w.Add(`g.pk IN (SELECT fm.group_pk FROM membership fm WHERE fm.user_pk IN (`+marks(len(pks))+`))`, anys(pks)...)
+	w.Add(`g.pk IN (SELECT fm.group_pk FROM membership fm WHERE fm.user_pk IN (`+marks(len(pks))+`))`, listing.Args(pks)...)
 	return checkChoices(tx, "members_by_pk", "app_user", "pk", pks)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -67,38 +68,37 @@ func getToken(tx *sqldb.Tx, caller Caller, identifier string) (Token, error) {
 	return t, err
 }
 
-// tokenOrder names the columns of the orderings of [TokenList].
-var tokenOrder = map[string]string{
-	"pk": "t.pk", "identifier": "t.identifier", "intent": "t.intent", "user": "t.user_pk", "user__username": "u.username",
-	"description": "t.description", "expires": "t.expires", "expiring": "t.expiring",
+// tokenTable says how tokens are listed.
+var tokenTable = listing.Table[Token]{
+	Columns: tokenColumns + ", u.username", From: tokenFrom, PK: "t.pk", Scan: scanToken,
+	Text: "t.identifier || ' ' || t.intent || ' ' || u.username || ' ' || t.description",
+	Exact: [][2]string{
+		{"identifier", "t.identifier"}, {"user__username", "u.username"}, {"description", "t.description"}, {"intent", "t.intent"},
+	},
+	Orders: map[string]string{
+		"pk": "t.pk", "identifier": "t.identifier", "intent": "t.intent", "user": "t.user_pk", "user__username": "u.username",
+		"description": "t.description", "expires": "t.expires", "expiring": "t.expiring",
+	},
 }
 
 // listTokens reads the page of tokens that q asks for, of those that the caller may see.
 func listTokens(tx *sqldb.Tx, caller Caller, q *drf.Query) (sqldb.Page[Token], error) {
-	l := sqldb.List{Columns: tokenColumns + ", u.username", From: tokenFrom, OrderBy: orderBy(q.Order, tokenOrder, "", "t.pk"), Window: q.Window}
-	w := &l.Where
+	var where sqldb.Where
 	if !caller.Superuser {
-		w.Add("t.user_pk = ?", caller.User.PK)
-	}
-	for _, name := range []string{"identifier", "user__username", "description", "intent"} {
-		if v, ok := q.Text(name); ok {
-			w.Add(tokenOrder[name]+" = ?", v)
-		}
+		where.Add("t.user_pk = ?", caller.User.PK)
 	}
 	if v, ok := q.Time("expires"); ok {
-		w.Add("t.expires = ?", v)
+		where.Add("t.expires = ?", v)
 	}
 	if v, ok := q.Bool("expiring"); ok {
-		w.Add("t.expiring = ?", v)
+		where.Add("t.expiring = ?", v)
 	}
 	if _, ok := q.Text("managed"); ok {
-		w.Add("1 = 0") // Belfry manages no tokens
+		where.Add("1 = 0") // Belfry manages no tokens
 	}
-	page, err := selectPage(tx, l, scanToken, q.Search, func(t *Token) []string {
-		return []string{t.Identifier, t.Intent, t.User.Username, t.Description}
-	})
+	page, err := tokenTable.Page(tx, q, where)
 	if err != nil {
-		return page, fmt.Errorf("listing tokens: %w", err)
+		return page, err
 	}
 	return page, fillTokens(tx, page.Rows)
 }

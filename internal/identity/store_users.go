@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -49,7 +50,7 @@ func GetUsers(tx *sqldb.Tx, pks []int64) (map[int64]User, error) {
 	found := make(map[int64]User, len(pks))
 	for part := range slices.Chunk(pks, batch) {
 		var w sqldb.Where
-		w.In("u.pk", anys(part)...)
+		w.In("u.pk", listing.Args(part)...)
 		users, err := sqldb.All(tx, scanUser, selectUser+w.SQL(), w.Args()...)
 		if err != nil {
 			return nil, fmt.Errorf("reading users: %w", err)
@@ -115,29 +116,27 @@ func sessionUser(tx *sqldb.Tx, pk int64) (SessionUser, error) {
 	return SessionUser{User: u}, nil
 }
 
-// userOrder names the columns of the orderings of [UserList].
-var userOrder = map[string]string{
-	"pk": "u.pk", "username": "u.username", "name": "u.name", "is_active": "u.is_active", "last_login": "u.last_login",
-	"email": "u.email", "path": "u.path", "type": "u.type", "uuid": "u.uuid", "date_joined": "u.date_joined",
-	"last_updated": "u.last_updated", "password_change_date": "u.password_change_date",
+// userTable says how users are listed.
+var userTable = listing.Table[User]{
+	Columns: userColumns + ", " + isSuperuser, From: "app_user u", PK: "u.pk", Scan: scanUser,
+	Text: "u.username || ' ' || u.name || ' ' || u.email || ' ' || u.uuid",
+	Orders: map[string]string{
+		"pk": "u.pk", "username": "u.username", "name": "u.name", "is_active": "u.is_active",
+		"last_login": "COALESCE(u.last_login, 9223372036854775807)", // never stands after every time, as on PostgreSQL
+		"email":      "u.email", "path": "u.path", "type": "u.type", "uuid": "u.uuid", "date_joined": "u.date_joined",
+		"last_updated": "u.last_updated", "password_change_date": "u.password_change_date",
+	},
 }
 
 // listUsers reads the page of users that q asks for.
 func listUsers(tx *sqldb.Tx, q *drf.Query, groupObjects bool) (sqldb.Page[User], error) {
-	l := sqldb.List{
-		Columns: userColumns + ", " + isSuperuser,
-		From:    "app_user u",
-		OrderBy: orderBy(q.Order, userOrder, "last_login", "u.pk"),
-		Window:  q.Window,
-	}
-	if err := filterUsers(tx, q, &l.Where); err != nil {
+	var where sqldb.Where
+	if err := filterUsers(tx, q, &where); err != nil {
 		return sqldb.Page[User]{}, err
 	}
-	page, err := selectPage(tx, l, scanUser, q.Search, func(u *User) []string {
-		return []string{u.Username, u.Name, u.Email, u.UUID}
-	})
+	page, err := userTable.Page(tx, q, where)
 	if err != nil {
-		return page, fmt.Errorf("listing users: %w", err)
+		return page, err
 	}
 	return page, fillUsers(tx, page.Rows, groupObjects)
 }
@@ -158,7 +157,7 @@ func filterUsers(tx *sqldb.Tx, q *drf.Query, w *sqldb.Where) error {
 		w.Add(isSuperuser+" = ?", v)
 	}
 	if types := q.Texts("type"); len(types) > 0 {
-		w.In("u.type", anys(types)...)
+		w.In("u.type", listing.Args(types)...)
 	}
 	for _, column := range []string{"pk", "name"} {
 		filter := "groups_by_" + column
@@ -170,7 +169,7 @@ func filterUsers(tx *sqldb.Tx, q *drf.Query, w *sqldb.Where) error {
 			return err
 		}
 		w.Add(`u.pk IN (SELECT fm.user_pk FROM membership fm JOIN user_group fg ON fg.pk = fm.group_pk WHERE fg.`+
-			column+` IN (`+marks(len(values))+`))`, anys(values)...)
+			column+` IN (`+marks(len(values))+`))`, listing.Args(values)...)
 	}
 	return nil
 }

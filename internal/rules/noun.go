@@ -7,6 +7,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -45,8 +46,7 @@ func (n *noun[M, P]) answerList(a *API, w http.ResponseWriter, r *http.Request) 
 	if err != nil {
 		return err
 	}
-	info := drf.PageInfo{Size: q.Size, Offset: page.Offset, Count: page.Count, More: page.More}
-	return n.serializer.WriteList(w, r, info, page.Rows)
+	return n.serializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
 // answerCreate answers 201 with the new object.

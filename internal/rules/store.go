@@ -7,6 +7,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -17,13 +18,13 @@ func scanRule(row sqldb.Scanner) (r Rule, err error) {
 	return r, err
 }
 
-var ruleTable = table[Rule]{
-	columns: ruleColumns,
-	from:    "rule r LEFT JOIN user_group g ON g.pk = r.group_pk",
-	pk:      "r.pk",
-	text:    "r.name || ' ' || COALESCE(g.name, '')",
-	exact:   [][2]string{{"name", "r.name"}, {"severity", "r.severity"}, {"group__name", "g.name"}},
-	orders: map[string]string{
+var ruleTable = listing.Table[Rule]{
+	Columns: ruleColumns,
+	From:    "rule r LEFT JOIN user_group g ON g.pk = r.group_pk",
+	PK:      "r.pk",
+	Text:    "r.name || ' ' || COALESCE(g.name, '')",
+	Exact:   [][2]string{{"name", "r.name"}, {"severity", "r.severity"}, {"group__name", "g.name"}},
+	Orders: map[string]string{
 		"pk":                     "r.pk",
 		"name":                   "r.name",
 		"severity":               "r.severity",
@@ -31,12 +32,12 @@ var ruleTable = table[Rule]{
 		"destination_group":      "COALESCE(r.group_pk, '')",
 		"destination_event_user": "r.destination_event_user",
 	},
-	scan: scanRule,
+	Scan: scanRule,
 }
 
 // listRules reads the page that q asks for.
 func listRules(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Rule], error) {
-	page, err := ruleTable.page(tx, q, sqldb.Where{})
+	page, err := ruleTable.Page(tx, q, sqldb.Where{})
 	if err != nil {
 		return page, err
 	}

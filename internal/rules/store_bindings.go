@@ -6,6 +6,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -17,13 +18,13 @@ func scanBinding(row sqldb.Scanner) (b Binding, err error) {
 	return b, err
 }
 
-var bindingTable = table[Binding]{
-	columns: bindingColumns,
-	from:    "binding b LEFT JOIN policy p ON p.pk = b.policy_pk",
-	pk:      "b.pk",
-	text:    "COALESCE(p.name, '')",
-	exact:   [][2]string{{"policy", "b.policy_pk"}, {"target", "b.target_pk"}},
-	orders: map[string]string{
+var bindingTable = listing.Table[Binding]{
+	Columns: bindingColumns,
+	From:    "binding b LEFT JOIN policy p ON p.pk = b.policy_pk",
+	PK:      "b.pk",
+	Text:    "COALESCE(p.name, '')",
+	Exact:   [][2]string{{"policy", "b.policy_pk"}, {"target", "b.target_pk"}},
+	Orders: map[string]string{
 		"pk":             "b.pk",
 		"policy":         "COALESCE(b.policy_pk, '')",
 		"group":          "COALESCE(b.group_pk, '')",
@@ -35,7 +36,7 @@ var bindingTable = table[Binding]{
 		"timeout":        "b.timeout",
 		"failure_result": "b.failure_result",
 	},
-	scan: scanBinding,
+	Scan: scanBinding,
 }
 
 // listBindings reads the page that q asks for.
@@ -45,7 +46,7 @@ func listBindings(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Binding], error) {
 	}
 	var where sqldb.Where
 	if targets := q.Texts("target_in"); len(targets) > 0 {
-		where.In("b.target_pk", args(targets)...)
+		where.In("b.target_pk", listing.Args(targets)...)
 	}
 	if value, ok := q.Bool("policy__isnull"); ok {
 		where.Add("(b.policy_pk IS NULL) = ?", value)
@@ -58,7 +59,7 @@ func listBindings(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Binding], error) {
 			where.Add(filter[1]+" = ?", value)
 		}
 	}
-	return bindingTable.page(tx, q, where)
+	return bindingTable.Page(tx, q, where)
 }
 
 // checkFilters refuses filters by a policy or a rule that does not exist.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -22,16 +23,16 @@ func scanMatcher(row sqldb.Scanner) (m Matcher, err error) {
 	return m, err
 }
 
-var matcherTable = table[Matcher]{
-	columns: matcherColumns,
-	from:    "policy p",
-	pk:      "p.pk",
-	text:    "p.name",
-	exact: [][2]string{
+var matcherTable = listing.Table[Matcher]{
+	Columns: matcherColumns,
+	From:    "policy p",
+	PK:      "p.pk",
+	Text:    "p.name",
+	Exact: [][2]string{
 		{"policy_uuid", "p.pk"}, {"name", "p.name"}, {"action", "p.action"},
 		{"client_ip", "p.client_ip"}, {"app", "p.app"}, {"model", "p.model"},
 	},
-	orders: map[string]string{
+	Orders: map[string]string{
 		"pk":                "p.pk",
 		"name":              "p.name",
 		"execution_logging": "p.execution_logging",
@@ -40,7 +41,7 @@ var matcherTable = table[Matcher]{
 		"app":               "COALESCE(p.app, '')",
 		"model":             "COALESCE(p.model, '')",
 	},
-	scan: scanMatcher,
+	Scan: scanMatcher,
 }
 
 // listMatchers reads the page that q asks for.
@@ -55,7 +56,7 @@ func listMatchers(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Matcher], error) {
 	if value, ok := q.Bool("execution_logging"); ok {
 		where.Add("p.execution_logging = ?", value)
 	}
-	return matcherTable.page(tx, q, where)
+	return matcherTable.Page(tx, q, where)
 }
 
 // getMatcher reads one matcher; lock is "" or the clause for a row that is going to be changed.

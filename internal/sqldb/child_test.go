@@ -3,6 +3,7 @@ package sqldb_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,14 +12,55 @@ import (
 	"testing"
 
 	"belfry/internal/sqldb"
+
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // childRole names the variable that makes the test's binary play another process.
 const childRole = "SQLDB_TEST_CHILD"
 
-// childMain is that process: it opens the database that childRole names, writes
-// as fast as it can, and prints the name of every note when it was acknowledged.
-func childMain(path string) int {
+// childMain is that process. Its role is a word and the path of a database.
+func childMain(role string) int {
+	word, path, _ := strings.Cut(role, " ")
+	switch word {
+	case "write":
+		return childWrites(path)
+	case "sync":
+		return childFailsToSync(path)
+	}
+	return 2
+}
+
+// childFailsToSync writes with a disk whose fsync fails. It is ended in the middle of that.
+func childFailsToSync(path string) int {
+	d, _, err := registerDisk()
+	if err != nil {
+		return 3
+	}
+	db, err := sqldb.Open(context.Background(), path, sqldb.OnDisk(sqldb.Options{Schema: noteSchema, ApplicationID: 0x74657374}, d.name))
+	if err != nil {
+		return 4
+	}
+	d.fail("sync", "-wal", sqlite3.SQLITE_IOERR_FSYNC)
+	fmt.Println("answered:", insertOne(db, "a"))
+	return 5
+}
+
+// TestAFailedSyncEndsTheProcess with status 1 and a line in the log, before the write is answered.
+func TestAFailedSyncEndsTheProcess(t *testing.T) {
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childRole+"=sync "+tempPath(t))
+	output, err := child.CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 1 {
+		t.Errorf("it ended with %v", err)
+	}
+	if text := string(output); !strings.Contains(text, "could not be synced") || strings.Contains(text, "answered") {
+		t.Errorf("it said %q", text)
+	}
+}
+
+// childWrites writes as fast as it can, and prints the name of every note when it was acknowledged.
+func childWrites(path string) int {
 	db, err := sqldb.Open(context.Background(), path, sqldb.Options{Schema: noteSchema, ApplicationID: 0x74657374})
 	if err != nil {
 		fmt.Println("refused:", err)
@@ -48,7 +90,7 @@ func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
 	acknowledged := map[string]bool{}
 	for round := range 3 {
 		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), childRole+"="+path)
+		child.Env = append(os.Environ(), childRole+"=write "+path)
 		output, err := child.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)

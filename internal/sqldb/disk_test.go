@@ -1,6 +1,7 @@
 package sqldb_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ type disk struct {
 	mu       sync.Mutex
 	files    map[uintptr]string // open files by SQLite's handle
 	faults   map[fault]int32    // the result codes of calls that fail
+	once     map[fault]bool     // the faults that go away when they were met
 	happened map[fault]int      // how often a fault was really met
 	calls    map[fault]int
 }
@@ -34,17 +36,27 @@ type (
 	syncFunc  = func(tls *libc.TLS, file uintptr, flags int32) int32
 )
 
-// newDisk registers a file system. SQLite's own is copied, with four of its
-// functions replaced by ones that look for a fault and then call the original.
+// newDisk registers a file system until the test's end.
 func newDisk(t *testing.T) *disk {
 	t.Helper()
+	d, unregister, err := registerDisk()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unregister)
+	return d
+}
+
+// registerDisk registers a file system. SQLite's own is copied, with four of its
+// functions replaced by ones that look for a fault and then call the original.
+func registerDisk() (_ *disk, unregister func(), err error) {
 	d := &disk{name: "disk" + string('a'+diskNumber.Add(1)), files: map[uintptr]string{},
-		faults: map[fault]int32{}, happened: map[fault]int{}, calls: map[fault]int{}}
+		faults: map[fault]int32{}, once: map[fault]bool{}, happened: map[fault]int{}, calls: map[fault]int{}}
 	tls := libc.NewTLS()
 	original := sqlite3.Xsqlite3_vfs_find(tls, 0)
 	name, err := libc.CString(d.name)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	vfs := clone[sqlite3.Tsqlite3_vfs](tls, original)
 	at[sqlite3.Tsqlite3_vfs](vfs).FzName = name
@@ -70,9 +82,9 @@ func newDisk(t *testing.T) *disk {
 	}
 	at[sqlite3.Tsqlite3_vfs](vfs).FxOpen = address(opener)
 	if code := sqlite3.Xsqlite3_vfs_register(tls, vfs, 0); code != sqlite3.SQLITE_OK {
-		t.Fatalf("register the file system: %d", code)
+		return nil, nil, fmt.Errorf("register the file system: %d", code)
 	}
-	t.Cleanup(func() {
+	return d, func() {
 		sqlite3.Xsqlite3_vfs_unregister(tls, vfs)
 		for _, ours := range methods {
 			libc.Xfree(tls, ours)
@@ -81,8 +93,7 @@ func newDisk(t *testing.T) *disk {
 		libc.Xfree(tls, name)
 		tls.Close()
 		keep, opener = nil, nil
-	})
-	return d
+	}, nil
 }
 
 // methods copies a file's table of methods and replaces close, read, write and sync.
@@ -131,6 +142,9 @@ func (d *disk) meet(call string, file uintptr) int32 {
 			d.calls[key]++
 			if code := d.faults[key]; code != 0 {
 				d.happened[key]++
+				if d.once[key] {
+					delete(d.faults, key)
+				}
 				return code
 			}
 		}
@@ -143,6 +157,13 @@ func (d *disk) fail(call, suffix string, code int32) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults[fault{call, suffix}] = code
+}
+
+// failOnce lets the next call of a kind fail, and no other.
+func (d *disk) failOnce(call, suffix string, code int32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults[fault{call, suffix}], d.once[fault{call, suffix}] = code, true
 }
 
 // heal lets every call succeed again.

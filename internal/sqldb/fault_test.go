@@ -117,7 +117,7 @@ func TestAFailedSyncEndsWriting(t *testing.T) {
 			if err := db.Write(context.Background(), insert("before")); err != nil {
 				t.Fatal(err)
 			}
-			d.fail("sync", test.suffix, sqlite3.SQLITE_IOERR_FSYNC)
+			d.failOnce("sync", test.suffix, sqlite3.SQLITE_IOERR_FSYNC) // a second fsync proves nothing
 			err := test.provoke(t, db)
 			if test.acknowledged != (err == nil) || err != nil && !errors.Is(err, sqldb.ErrStorage) {
 				t.Errorf("the write was answered %v", err)
@@ -126,7 +126,6 @@ func TestAFailedSyncEndsWriting(t *testing.T) {
 			if !ok || failed.Code() != sqlite3.SQLITE_IOERR_FSYNC || d.failed("sync", test.suffix) == 0 {
 				t.Errorf("fatal was told %v", failed)
 			}
-			d.heal()
 			before := d.count("write", "-wal")
 			if err := db.Write(context.Background(), insert("after")); !errors.Is(err, sqldb.ErrStorage) {
 				t.Errorf("a write after a failed fsync was answered %v", err)
@@ -183,6 +182,47 @@ func TestAFaultThatAReadMeets(t *testing.T) {
 			if got := names(t, db); !slices.Equal(got, want) { // reading goes on
 				t.Errorf("read are %v", got)
 			}
+		})
+	}
+}
+
+// TestAFaultOfOneWritesReadingHurtsNoOther: SQLite takes back the whole transaction when a SELECT meets an I/O error.
+func TestAFaultOfOneWritesReadingHurtsNoOther(t *testing.T) {
+	for name, own := range map[string]error{"it returns the error": nil, "it swallows the error": errMine} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDisk(t)
+				db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+				ctx := context.Background()
+				for i := range 10 { // more than the writer's cache holds
+					err := db.Write(ctx, func(tx *sqldb.Tx) error {
+						_, err := tx.Exec("INSERT INTO note (name, body) VALUES ($1, $2)", string(rune('0'+i)), strings.Repeat("x", 1<<20))
+						return err
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				errs := together(db, []context.Context{ctx, ctx, ctx}, insert("first"), func(tx *sqldb.Tx) error {
+					d.fail("read", "-wal", sqlite3.SQLITE_IOERR_READ)
+					d.fail("read", ".db", sqlite3.SQLITE_IOERR_READ)
+					defer d.heal()
+					_, err := sqldb.All(tx, scanText, "SELECT body FROM note")
+					if own != nil {
+						err = own
+					}
+					return err
+				}, insert("third"))
+				if errs[0] != nil || errs[2] != nil || !errors.Is(errs[1], sqldb.ErrStorage) {
+					t.Errorf("answered %v", errs)
+				}
+				if d.failed("read", "-wal")+d.failed("read", ".db") < 2 {
+					t.Error("the fault did not happen twice: with the group, and alone")
+				}
+				if got := names(t, db); !slices.Contains(got, "first") || !slices.Contains(got, "third") {
+					t.Errorf("stored are %v", got)
+				}
+			})
 		})
 	}
 }

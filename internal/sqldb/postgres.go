@@ -36,8 +36,9 @@ type postgresDB struct {
 	timeout time.Duration
 	waiting atomic.Int64
 
-	mu       sync.RWMutex // held for reading by every transaction, so that close waits for them
+	mu       sync.Mutex // guards closed
 	closed   bool
+	running  sync.WaitGroup  // the transactions that close waits for
 	stopping context.Context // ends when close begins
 	stop     context.CancelFunc
 }
@@ -129,13 +130,14 @@ func (db *postgresDB) make(ctx context.Context, sqlTx *sql.Tx, migrations []migr
 
 func (db *postgresDB) postgres() bool { return true }
 
-// enter lets a transaction in unless the database is closing.
+// enter lets a transaction in unless the database is closing. Who was let in calls running.Done.
 func (db *postgresDB) enter() error {
-	db.mu.RLock()
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	if db.closed {
-		db.mu.RUnlock()
 		return ErrClosed
 	}
+	db.running.Add(1)
 	return nil
 }
 
@@ -143,7 +145,7 @@ func (db *postgresDB) read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	defer db.mu.RUnlock()
+	defer db.running.Done()
 	limited, cancel := context.WithTimeoutCause(ctx, db.timeout, ErrTimeout)
 	defer cancel()
 	tx, err := db.pool.BeginTx(limited, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
@@ -174,13 +176,14 @@ func (db *postgresDB) write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	defer db.mu.RUnlock()
+	defer db.running.Done()
+	conn, err := db.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // it gives the connection back, and has no other news
 	for try := 1; ; try++ {
-		conn, err := db.take(ctx)
-		if err != nil {
-			return err
-		}
-		err = db.writeOnce(conn, fn)
+		err := db.writeOnce(conn, fn)
 		if !isConflict(err) || try == writeTries {
 			return classifyPostgres(err)
 		}
@@ -214,7 +217,6 @@ func (db *postgresDB) take(ctx context.Context) (*sql.Conn, error) {
 
 // writeOnce runs fn once and commits. It knows nothing of the request's context: what has begun runs to its end.
 func (db *postgresDB) writeOnce(conn *sql.Conn, fn func(tx *Tx) error) (err error) {
-	defer func() { _ = conn.Close() }() // it gives the connection back, and has no other news
 	ctx, cancel := context.WithTimeoutCause(context.Background(), writeLimit, errNoAnswer)
 	defer cancel()
 	tx, err := conn.BeginTx(ctx, nil)
@@ -233,7 +235,7 @@ func (db *postgresDB) ready(ctx context.Context) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
-	defer db.mu.RUnlock()
+	defer db.running.Done()
 	ctx, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
 	var readOnly bool
@@ -249,13 +251,15 @@ func (db *postgresDB) ready(ctx context.Context) error {
 
 // close waits for the transactions that have begun, and refuses the writes that wait.
 func (db *postgresDB) close() error {
-	db.stop()
 	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.closed {
+	closed := db.closed
+	db.closed = true
+	db.mu.Unlock()
+	if closed {
 		return ErrClosed
 	}
-	db.closed = true
+	db.stop()
+	db.running.Wait()
 	return db.pool.Close()
 }
 

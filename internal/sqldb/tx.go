@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 )
 
 // runner is a connection with a transaction on it. Its errors are those of this package.
@@ -78,12 +79,12 @@ func (tx *Tx) Row(query string, args []any, dest ...any) error {
 	if err != nil {
 		return err
 	}
-	return tx.first(rows, func(row Scanner) error { return row.Scan(dest...) })
+	return tx.first(query, rows, func(row Scanner) error { return row.Scan(dest...) })
 }
 
-// first reads the first row, and the rest of the result: a write with RETURNING
-// has run to its end only when its last row was read.
-func (tx *Tx) first(rows *sql.Rows, scan func(Scanner) error) error {
+// first reads the first row, and the rest where it matters: a write with
+// RETURNING has run to its end only when its last row was read.
+func (tx *Tx) first(query string, rows *sql.Rows, scan func(Scanner) error) error {
 	defer rows.Close()
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
@@ -94,7 +95,7 @@ func (tx *Tx) first(rows *sql.Rows, scan func(Scanner) error) error {
 	if err := scan(rows); err != nil {
 		return err
 	}
-	for rows.Next() {
+	for !isSelect(query) && rows.Next() {
 	}
 	return tx.run.classify(errors.Join(rows.Err(), rows.Close()))
 }
@@ -121,6 +122,12 @@ func (tx *Tx) end() {
 	if tx.rows != nil {
 		_ = tx.rows.Close()
 	}
+}
+
+// isSelect reports whether a statement surely only reads.
+func isSelect(query string) bool {
+	query = strings.TrimLeft(query, " \t\r\n")
+	return len(query) >= 6 && strings.EqualFold(query[:6], "SELECT")
 }
 
 // Scanner is what a row is read from.
@@ -154,7 +161,7 @@ func One[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any
 	if err != nil {
 		return one, err
 	}
-	err = tx.first(rows, func(row Scanner) (err error) {
+	err = tx.first(query, rows, func(row Scanner) (err error) {
 		one, err = scan(row)
 		return err
 	})

@@ -1,10 +1,10 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -14,7 +14,6 @@ const queueLimit = 1024
 
 // job is one write on its way through the queue.
 type job struct {
-	ctx   context.Context
 	fn    func(tx *Tx) error
 	state atomic.Int32
 	err   error // of fn, until the group's end
@@ -27,18 +26,15 @@ const (
 	jobDropped
 )
 
-// begin reports whether the job is to be run, or runs: not when its caller has gone before it began.
+// begin reports whether the job is to be run, or runs already: not when its caller has dropped it.
 func (j *job) begin() bool {
-	if j.ctx.Err() != nil && j.drop() {
-		j.done <- j.ctx.Err()
-	}
 	return j.state.CompareAndSwap(jobWaits, jobBegan) || j.state.Load() == jobBegan
 }
 
 // drop takes a job that has not begun out of the queue.
 func (j *job) drop() bool { return j.state.CompareAndSwap(jobWaits, jobDropped) }
 
-// answer ends a job that has begun, or that will not be run; one that was dropped has its answer.
+// answer ends a job that has begun, or that will not be run; the caller of one that was dropped waits no more.
 func (j *job) answer(err error) {
 	if j.begin() {
 		j.done <- err
@@ -73,7 +69,7 @@ func (w *writer) write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{ctx: ctx, fn: fn, done: make(chan error, 1)}
+	j := &job{fn: fn, done: make(chan error, 1)}
 	if err := w.enqueue(j); err != nil {
 		return err
 	}
@@ -181,7 +177,7 @@ func (w *writer) transact(jobs []*job) bool {
 			if len(jobs) > 1 {
 				return false
 			}
-			w.fail(jobs, lostBecause(j.err))
+			w.fail(jobs, cmp.Or(j.err, errLost)) // without an error of its own, fn has swallowed SQLite's
 			return true
 		}
 		w.health.note(j.err)
@@ -199,15 +195,6 @@ func (w *writer) transact(jobs []*job) bool {
 		j.answer(j.err)
 	}
 	return true
-}
-
-// lostBecause is the answer to the job under which the transaction was lost. An
-// error of fn's own says nothing about that, and no error at all is a swallowed one.
-func lostBecause(err error) error {
-	if err == nil {
-		err = errors.New("the transaction was rolled back by SQLite")
-	}
-	return err
 }
 
 // fail answers jobs with a fault of the storage.
@@ -261,19 +248,19 @@ func (m *member) serve(j *job, now int64) (alive bool) {
 	return m.run(context.Background(), "RELEASE fn") == nil && m.inTransaction()
 }
 
+// errLost is the answer to what a fn does after its transaction was lost: it would commit by itself.
+var errLost = storageError(errors.New("SQLite rolled the transaction back"))
+
 // save sets the savepoint, before the first statement that may write.
 func (m *member) save(query string) error {
+	if !m.inTransaction() {
+		return errLost
+	}
 	if m.saved || isSelect(query) {
 		return nil
 	}
 	m.saved = true
 	return m.run(context.Background(), "SAVEPOINT fn")
-}
-
-// isSelect reports whether a statement surely only reads.
-func isSelect(query string) bool {
-	query = strings.TrimLeft(query, " \t\r\n")
-	return len(query) >= 6 && strings.EqualFold(query[:6], "SELECT")
 }
 
 func (m *member) exec(ctx context.Context, query string, args []any) (sql.Result, error) {

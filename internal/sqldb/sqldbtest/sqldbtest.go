@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"net/url"
 	"os"
@@ -122,7 +123,7 @@ func open(t *testing.T, url string, opt sqldb.Options) *sqldb.DB {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil && err != sqldb.ErrClosed {
+		if err := db.Close(); err != nil && !errors.Is(err, sqldb.ErrClosed) {
 			t.Error(err)
 		}
 	})
