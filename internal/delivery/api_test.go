@@ -319,7 +319,7 @@ func TestURLIsHiddenFromThoseWhoMayNotChangeTransports(t *testing.T) {
 				}
 			}
 			for query, names := range map[string]string{
-				"webhook_url=http://z.example/secret": "", "search=secret": "", "ordering=webhook_url,name": "a b", "ordering=-webhook_url": "a b",
+				"webhook_url=http://z.example/secret": "", "search=secret": "", "ordering=webhook_url,name": "a b", "ordering=-webhook_url": "b a",
 			} {
 				if got := c.names(query); got != names {
 					t.Errorf("%+v %s: %q, want %q", caller, query, got, names)
