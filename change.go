@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
@@ -42,19 +41,8 @@ func (r *recorder) prepareTrail(ctx context.Context, req *http.Request, c *chang
 	return err
 }
 
-// prepareFirst makes an event for a notification that has none. No rule runs for it.
+// prepareFirst makes an event for a notification that has none, of a patch that has what one needs. No rule runs for it.
 func prepareFirst(patch EventPatch) (*change, error) {
-	errs := drf.NewErrors("action", "app")
-	for name, field := range map[string]drf.Field[string]{"action": patch.Action, "app": patch.App} {
-		if !field.Set {
-			errs.Add(name, "This field is required.")
-		}
-	}
-	if errs.Any() {
-		outer := drf.NewErrors("event")
-		outer.Nest("event", errs)
-		return nil, outer.Err()
-	}
 	key, err := newKey()
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -33,19 +34,20 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// scriptReady waits until a server listens at the script's address; with ! until none does.
+// scriptReady waits until the server at the script's address says that it is ready; with ! until none answers.
+// It asks over HTTP: a mere connection to a port of the ephemeral range can be one to itself.
 func scriptReady(ts *testscript.TestScript, neg bool, _ []string) {
-	address := ts.Getenv("BELFRY_LISTEN")
+	url := "http://" + ts.Getenv("BELFRY_LISTEN") + "/-/health/ready/"
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
+		answer, err := http.Get(url)
 		if err == nil {
-			conn.Close()
+			answer.Body.Close()
 		}
-		if (err == nil) != neg {
+		if ready := err == nil && answer.StatusCode == http.StatusNoContent; ready != neg {
 			return
 		}
 	}
-	ts.Fatalf("the server at %s did not come or go", address)
+	ts.Fatalf("the server at %s did not come or go", url)
 }
 
 // scriptMode compares the rights of a file: mode 0600 FILE.

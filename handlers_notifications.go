@@ -112,7 +112,7 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 		if err != nil {
 			return err
 		}
-		if err := checkNotification(in); err != nil {
+		if err := checkNotification(in, false); err != nil {
 			return err
 		}
 		in.Patch.apply(&current, tx.Now())
@@ -123,13 +123,31 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 }
 
 // checkNotification answers all that is wrong with a body. A hyperlink becomes a link in somebody's browser:
-// it leads to a page, here or elsewhere, and runs nothing.
-func checkNotification(in drf.Input[NotificationPatch]) error {
+// it leads to a page, here or elsewhere, and runs nothing. makes says that a PATCH makes its event.
+func checkNotification(in drf.Input[NotificationPatch], makes bool) error {
 	errs := in.Errors()
+	if makes {
+		requireOfFirst(errs, in.Patch.Event)
+	}
 	if link := in.Patch.Hyperlink; link.Set && !link.Null && !leadsToPage(link.Value) {
 		errs.Add("hyperlink", "Enter an http or https URL, or a path that begins with one slash.")
 	}
 	return errs.Err()
+}
+
+// requireOfFirst asks for what a new event needs, and a PATCH is not asked for, unless no event could be read at all.
+func requireOfFirst(errs *drf.Errors, event drf.Field[EventPatch]) {
+	if event.Null || errs.Has("event") && event.Value == (EventPatch{}) {
+		return
+	}
+	missing := drf.NewErrors()
+	if !event.Value.Action.Set {
+		missing.Add("action", drf.MsgRequired)
+	}
+	if !event.Value.App.Set {
+		missing.Add("app", drf.MsgRequired)
+	}
+	errs.Nest("event", missing)
 }
 
 // leadsToPage reports whether a link is "", an http or https URL, or a path on this host. Browsers read a
@@ -160,7 +178,10 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 		if err != nil {
 			return err
 		}
-		if err := mayChangeEvent(r, in); err != nil {
+		if err := mayChangeEvent(r); err != nil {
+			return err
+		}
+		if err := checkNotification(in, read.Event == nil && r.Method == http.MethodPatch); err != nil {
 			return err
 		}
 		c, err := s.prepareNested(r, read.Event, in.Patch.Event.Value)
@@ -188,12 +209,12 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 
 // mayChangeEvent refuses a body with the key event to all who may not change events, whatever is in it;
 // only then are its fields looked at.
-func mayChangeEvent(r *http.Request, in drf.Input[NotificationPatch]) error {
+func mayChangeEvent(r *http.Request) error {
 	caller := identity.CallerOf(r.Context())
 	if !caller.Superuser || !caller.Scopes.Has(identity.ScopeAdmin) {
 		return drf.Forbidden()
 	}
-	return checkNotification(in)
+	return nil
 }
 
 // prepareNested prepares the edit of a notification's event, or its making where it has none.

@@ -32,7 +32,16 @@ func (s *server) handler() http.Handler {
 		router.Handle(name, page)
 	}
 	router.NotFoundHandler = s.failing(drf.NotFound())
-	return s.recovering(normalise(router, router.NotFoundHandler))
+	return withHeaders(s.recovering(normalise(router, router.NotFoundHandler)))
+}
+
+// withHeaders sets what every answer has: nobody on the way keeps it, and nobody guesses what it is.
+func withHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // failing always answers err.
@@ -40,11 +49,15 @@ func (s *server) failing(err error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, err) })
 }
 
-// recovering keeps a panic inside its request.
+// recovering keeps a panic inside its request. Whoever aborts an answer on purpose wants the connection closed.
 func (s *server) recovering(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(p)
+			default:
 				s.fail(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 			}
 		}()
@@ -118,10 +131,7 @@ const requestTime = 30 * time.Second
 func (s *server) answer(rt route) http.Handler {
 	allow := strings.Join(append(methods(rt), http.MethodOptions), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Allow", allow)
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Allow", allow)
 		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 		defer cancel()
 		r = r.WithContext(ctx)

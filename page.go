@@ -1,13 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"mime"
 	"net/http"
 	"path"
-	"strconv"
+	"time"
 )
 
 //go:embed web/index.html web/app.js web/style.css web/icon.svg
@@ -60,15 +61,9 @@ func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache") // asked for again each time, answered by 304 while it is the same
 	h.Set("ETag", file.etag)
-	if r.Header.Get("If-None-Match") == file.etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
 	h.Set("Content-Type", file.contentType)
-	h.Set("Content-Length", strconv.Itoa(len(file.body)))
-	_, _ = w.Write(file.body) // a client that went away needs no answer
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.body))
 }

@@ -24,6 +24,7 @@ import (
 const noteSchema = `-- migration 1: notes
 CREATE TABLE note (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE remark (name TEXT PRIMARY KEY, note TEXT NOT NULL REFERENCES note (name));
+CREATE TABLE late (name TEXT PRIMARY KEY, note TEXT NOT NULL REFERENCES note (name) DEFERRABLE INITIALLY DEFERRED);
 CREATE TABLE tag (a TEXT NOT NULL, b BIGINT NOT NULL, UNIQUE (b, a));
 `
 
@@ -140,6 +141,13 @@ func TestOneWriteNeverHurtsTheOthersOfItsGroup(t *testing.T) {
 			_ = insert("middle")(tx)
 			return insert("more")(tx)
 		}, want: func(err error) bool { return err == nil }, keeps: true},
+		{name: "it breaks a constraint that is checked at the end", middle: func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("INSERT INTO late (name, note) VALUES ('l', 'none')")
+			return err
+		}, lost: true, want: func(err error) bool {
+			_, ok := errors.AsType[*sqldb.ForeignKeyError](err)
+			return ok && !errors.Is(err, sqldb.ErrStorage)
+		}},
 		{name: "its SQL is wrong", middle: func(tx *sqldb.Tx) error { _, err := tx.Exec("INSERT INTO nothing VALUES (1)"); return err },
 			want: func(err error) bool { return err != nil && !errors.Is(err, sqldb.ErrStorage) }},
 		{name: "it leaves rows open", middle: func(tx *sqldb.Tx) error {

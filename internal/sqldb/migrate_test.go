@@ -106,9 +106,9 @@ func TestMigrationsAreAppliedOnceAndInOrder(t *testing.T) {
 			if db.Created() {
 				t.Error("it says that it made the database")
 			}
-			want := []string{"more", "note", "of_sqlite", "remark", "schema_version", "tag", "third"}
+			want := []string{"late", "more", "note", "of_sqlite", "remark", "schema_version", "tag", "third"}
 			if db.Postgres() {
-				want = []string{"more", "note", "of_postgres", "remark", "schema_version", "tag"}
+				want = []string{"late", "more", "note", "of_postgres", "remark", "schema_version", "tag"}
 			}
 			if diff := cmp.Diff(want, tables(t, db)); diff != "" {
 				t.Error(diff)
@@ -144,7 +144,7 @@ func TestAMigrationThatFailsLeavesTheOldState(t *testing.T) {
 			t.Errorf("answered %v", err)
 		}
 		db = openNotes(t, url, opt)
-		if diff := cmp.Diff([]string{"note", "remark", "schema_version", "tag"}, tables(t, db)); diff != "" {
+		if diff := cmp.Diff([]string{"late", "note", "remark", "schema_version", "tag"}, tables(t, db)); diff != "" {
 			t.Error(diff)
 		}
 		if diff := cmp.Diff([]string{"1 notes"}, versions(t, db)); diff != "" {

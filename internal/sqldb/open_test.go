@@ -212,6 +212,11 @@ func TestDamageOfHeaderAndSchemaIsRefusedOrHarmless(t *testing.T) {
 	for range 300 {
 		try(schema+random.IntN(4096-schema), byte(1<<random.IntN(8)))
 	}
+	for _, object := range []string{"tablenotenote", "indexsqlite_autoindex_note_1note", "tableremarkremark", "tabletagtag"} {
+		for bit := range 8 { // the number of its first page
+			try(bytes.Index(sound, []byte(object))+len(object), byte(1<<bit))
+		}
+	}
 	for at := 100; at < 140; at++ {
 		try(at, byte(1<<random.IntN(8)))
 	}

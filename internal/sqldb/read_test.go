@@ -183,7 +183,13 @@ func TestATransactionCarriesOneResult(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := insert("late")(kept); err == nil {
-			t.Error("a statement ran in a transaction that had ended")
+			t.Error("a statement ran in a write that had ended")
+		}
+		if err := db.Read(ctx, func(tx *sqldb.Tx) error { kept = tx; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := kept.Query("SELECT name FROM note"); err == nil {
+			t.Error("a statement ran in a read that had ended")
 		}
 		if got := names(t, db); !slices.Equal(got, []string{"a", "b", "d"}) {
 			t.Errorf("stored are %v", got)

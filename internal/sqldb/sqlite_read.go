@@ -74,8 +74,7 @@ func (r *reader) read(ctx context.Context, fn func(tx *Tx) error, now int64) err
 		tx.end()
 	}
 	release()
-	if rollback := r.conn.rollback(); rollback != nil || isStorageCode(sqliteCode(err)) {
-		// What is wrong with this connection is not passed on to the next read.
+	if rollback := r.conn.rollback(); rollback != nil { // the next read is not to meet this transaction
 		return errors.Join(err, rollback, r.disconnect())
 	}
 	return err

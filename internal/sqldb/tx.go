@@ -79,12 +79,11 @@ func (tx *Tx) Row(query string, args []any, dest ...any) error {
 	if err != nil {
 		return err
 	}
-	return tx.first(query, rows, func(row Scanner) error { return row.Scan(dest...) })
+	return tx.first(rows, func(row Scanner) error { return row.Scan(dest...) })
 }
 
-// first reads the first row, and the rest where it matters: a write with
-// RETURNING has run to its end only when its last row was read.
-func (tx *Tx) first(query string, rows *sql.Rows, scan func(Scanner) error) error {
+// first reads the first row. What a write with RETURNING does is done by then; the rest of its rows is not fetched.
+func (tx *Tx) first(rows *sql.Rows, scan func(Scanner) error) error {
 	defer rows.Close()
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
@@ -94,8 +93,6 @@ func (tx *Tx) first(query string, rows *sql.Rows, scan func(Scanner) error) erro
 	}
 	if err := scan(rows); err != nil {
 		return err
-	}
-	for !isSelect(query) && rows.Next() {
 	}
 	return tx.run.classify(errors.Join(rows.Err(), rows.Close()))
 }
@@ -161,7 +158,7 @@ func One[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any
 	if err != nil {
 		return one, err
 	}
-	err = tx.first(query, rows, func(row Scanner) (err error) {
+	err = tx.first(rows, func(row Scanner) (err error) {
 		one, err = scan(row)
 		return err
 	})

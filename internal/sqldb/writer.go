@@ -183,9 +183,22 @@ func (w *writer) transact(jobs []*job) bool {
 		w.health.note(j.err)
 		wrote = wrote || m.saved && j.err == nil
 	}
+	return w.commit(jobs, wrote)
+}
+
+// commit commits and answers jobs. Like transact, it reports false when they are to be run again, each alone.
+func (w *writer) commit(jobs []*job, wrote bool) bool {
 	if err := w.conn.run(context.Background(), "COMMIT"); err != nil {
 		w.discard()
-		w.fail(jobs, err)
+		_, deferred := errors.AsType[*ForeignKeyError](err)
+		switch {
+		case !deferred:
+			w.fail(jobs, err)
+		case len(jobs) > 1: // a constraint that is checked at the end, broken by one of them
+			return false
+		default:
+			answerAll(jobs, err)
+		}
 		return true
 	}
 	if wrote {
