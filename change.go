@@ -56,34 +56,38 @@ func prepareFirst(patch EventPatch) (*change, error) {
 // commitChange writes a change inside a write and answers the event as it is now. now is the event as the
 // write finds it, nil for none: errStale when it is not what the change was prepared for.
 func (r *recorder) commitChange(tx *sqldb.Tx, now *Event, c *change) (*Event, error) {
-	after := c.after
+	after, counts := c.after, tally{}
 	switch {
 	case (now == nil) != (c.before == nil):
 		return nil, errStale
 	case now == nil:
-		return &after, insertEvent(tx, &after, &c.columns)
+		if err := insertEvent(tx, &after, &c.columns, counts); err != nil {
+			return nil, err
+		}
+		return &after, counts.write(tx)
 	case now.PK != c.before.PK || len(diffEvents(now, c.before)) > 0:
 		return nil, errStale
 	case c.trail == nil:
 		return now, nil
 	}
-	if err := updateEvent(tx, c.before, &after, &c.columns); err != nil {
+	if err := updateEvent(tx, c.before, &after, &c.columns, counts); err != nil {
 		return nil, err
 	}
-	_, err := r.commit(tx, *c.trail)
-	return &after, err
+	if _, err := r.commit(tx, *c.trail, counts); err != nil {
+		return nil, err
+	}
+	return &after, counts.write(tx)
 }
 
 // commitDeletion deletes an event inside a write, with its trail. Whatever it has become meanwhile, it is the
 // same object that the caller wanted gone.
 func (r *recorder) commitDeletion(tx *sqldb.Tx, c *change) error {
-	now, err := lockEvent(tx, c.before.PK)
-	if err != nil {
+	counts := tally{}
+	if err := deleteEvent(tx, c.before.PK, counts); err != nil {
 		return err
 	}
-	if err := deleteEvent(tx, &now); err != nil {
+	if _, err := r.commit(tx, *c.trail, counts); err != nil {
 		return err
 	}
-	_, err = r.commit(tx, *c.trail)
-	return err
+	return counts.write(tx)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"net/url"
 	"slices"
@@ -145,24 +146,22 @@ func countsOf(t *testing.T, f *fixture) (counted, rows map[string]int64) {
 func insertMany(t *testing.T, f *fixture, n int, action string, created func(i int) int64) {
 	t.Helper()
 	err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		counts := tally{}
 		for i := range n {
 			at := created(i)
-			e := Event{PK: fmt.Sprintf("%08d-0000-7000-8000-%012d", len(action), i), Action: action, App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginAPI}
+			e := Event{PK: fmt.Sprintf("%08x-0000-7000-8000-%012d", crc32.ChecksumIEEE([]byte(action)), i), Action: action, App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginAPI}
 			c := columnsOf(&e)
-			if err := insertEvent(tx, &e, &c); err != nil {
+			if err := insertEvent(tx, &e, &c, counts); err != nil {
 				return err
 			}
 			if _, err := tx.Exec("UPDATE event SET created = $2 WHERE pk = $1", e.PK, at); err != nil {
 				return err
 			}
-			if err := countEvent(tx, e.Created, action, -1); err != nil {
-				return err
-			}
-			if err := countEvent(tx, at, action, 1); err != nil {
-				return err
-			}
+			counts.add(&e, -1)
+			e.Created = at
+			counts.add(&e, 1)
 		}
-		return nil
+		return counts.write(tx)
 	})
 	if err != nil {
 		t.Fatal(err)

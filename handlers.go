@@ -143,7 +143,7 @@ func (s *server) routes() []route {
 		{"/api/v3/core/users/{id}/", []verb{get(admin, id.GetUser),
 			put(admin, id.UpdateUser), patch(admin, id.UpdateUser), remove(admin, id.DeleteUser)}},
 		{"/api/v3/core/users/{id}/set_password/", []verb{post(own, id.SetPassword)}},
-		{"/api/v3/core/users/{id}/used_by/", []verb{get(admin, id.UserUsedBy)}},
+		{"/api/v3/core/users/{id}/used_by/", []verb{get(strict, id.UserUsedBy)}},
 
 		{"/api/v3/core/groups/", []verb{get(admin, id.ListGroups), post(admin, id.CreateGroup)}},
 		{"/api/v3/core/groups/{group_uuid}/", []verb{get(admin, id.GetGroup),

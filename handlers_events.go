@@ -83,7 +83,7 @@ func (s *server) readEvent(r *http.Request) (e Event, err error) {
 func (s *server) updateEvent(w http.ResponseWriter, r *http.Request) error {
 	in := EventSerializer.Read(w, r, drf.ModeOf(r))
 	var e Event
-	err := s.recorder.retry(r.Context(), func() error {
+	err := retry(r.Context(), func() error {
 		before, err := s.readEvent(r)
 		if err != nil {
 			return err
@@ -114,17 +114,15 @@ func (s *server) updateEvent(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
-	err := s.recorder.retry(r.Context(), func() error {
-		before, err := s.readEvent(r)
-		if err != nil {
-			return err
-		}
-		c, err := s.recorder.prepareDeletion(r.Context(), r, before)
-		if err != nil {
-			return err
-		}
-		return s.db.Write(r.Context(), func(tx *sqldb.Tx) error { return s.recorder.commitDeletion(tx, c) })
-	})
+	before, err := s.readEvent(r)
+	if err != nil {
+		return err
+	}
+	c, err := s.recorder.prepareDeletion(r.Context(), r, before)
+	if err != nil {
+		return err
+	}
+	err = s.db.Write(r.Context(), func(tx *sqldb.Tx) error { return s.recorder.commitDeletion(tx, c) })
 	if err != nil {
 		return orNotFound(err)
 	}

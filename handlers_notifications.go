@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
@@ -115,7 +116,7 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 		if err := checkNotification(in, false); err != nil {
 			return err
 		}
-		in.Patch.apply(&current, tx.Now())
+		in.Patch.apply(&current, time.Now().UnixMicro())
 		n = current
 		return updateNotification(tx, &current)
 	})
@@ -173,7 +174,7 @@ func leadsToPage(link string) bool {
 // prepared from a read; the write stores it if the event still is what was read, else all is prepared again.
 func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[NotificationPatch]) (n Notification, err error) {
 	ctx := r.Context()
-	err = s.recorder.retry(ctx, func() error {
+	err = retry(ctx, func() error {
 		read, err := s.readNotification(r)
 		if err != nil {
 			return err
@@ -199,7 +200,7 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 			if current.Event, err = s.recorder.commitChange(tx, current.Event, c); err != nil {
 				return err
 			}
-			in.Patch.apply(&current, tx.Now())
+			in.Patch.apply(&current, time.Now().UnixMicro())
 			n = current
 			return updateNotification(tx, &current)
 		})

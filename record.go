@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -15,8 +16,8 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// errStale says that what was prepared outside a write no longer holds inside it: prepare again.
-var errStale = errors.New("what was prepared is out of date")
+// errStale says that an event has changed between the reading of it and the write: prepare the change again.
+var errStale = errors.New("the event is not what it was when the change was prepared")
 
 // snapshot is all that decides who is notified of an event, as of one generation.
 type snapshot struct {
@@ -25,10 +26,11 @@ type snapshot struct {
 }
 
 // recorder writes events with all that follows from them. The work is in two halves: prepare matches and
-// renders outside any write, commit only writes, and only while the generation that was prepared for holds.
+// renders outside any write, commit writes.
 type recorder struct {
 	db      *sqldb.DB
 	current atomic.Pointer[snapshot]
+	loading sync.Mutex // held by who reads a snapshot to be current
 }
 
 // plan is an event and its consequences, ready to be written. A plan without a snapshot runs no rules.
@@ -41,22 +43,25 @@ type plan struct {
 
 // record writes an event, and the notifications that rules make of it, durably and all at once.
 func (r *recorder) record(ctx context.Context, e Event) (Event, error) {
+	p, err := r.prepare(ctx, e)
+	if err != nil {
+		return Event{}, err
+	}
 	var written Event
-	err := r.retry(ctx, func() error {
-		p, err := r.prepare(ctx, e)
+	err = r.db.Write(ctx, func(tx *sqldb.Tx) error {
+		counts := tally{}
+		e, err := r.commit(tx, p, counts)
 		if err != nil {
 			return err
 		}
-		return r.db.Write(ctx, func(tx *sqldb.Tx) error {
-			written, err = r.commit(tx, p)
-			return err
-		})
+		written = e
+		return counts.write(tx)
 	})
 	return written, err
 }
 
-// retry runs prepare-and-write until what was prepared holds; each round starts from a fresh snapshot.
-func (r *recorder) retry(ctx context.Context, attempt func() error) error {
+// retry runs prepare-and-write until what was read outside the write is still so inside it.
+func retry(ctx context.Context, attempt func() error) error {
 	for {
 		err := attempt()
 		if !errors.Is(err, errStale) {
@@ -65,7 +70,6 @@ func (r *recorder) retry(ctx context.Context, attempt func() error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		r.current.Store(nil)
 	}
 }
 
@@ -83,9 +87,10 @@ func (r *recorder) prepare(ctx context.Context, e Event) (plan, error) {
 	return p, p.match()
 }
 
-// match makes the notifications of an event.
+// match makes the notifications of an event, by the plan's snapshot.
 func (p *plan) match() error {
 	var body string
+	p.notifications = nil
 	for _, m := range p.snapshot.rules.Match(subjectOf(&p.event, &p.columns)) {
 		if body == "" {
 			body = summarize(&p.event)
@@ -135,59 +140,69 @@ func (t inboxTransport) receivers(users []int64) []int64 {
 	return users
 }
 
-// commit writes a plan inside a write, and answers the event with its times.
-func (r *recorder) commit(tx *sqldb.Tx, p plan) (Event, error) {
-	if err := r.checkGeneration(tx, p.snapshot); err != nil {
-		return Event{}, err
+// commit writes a plan inside a write, and answers the event with its times. Where a rule or a recipient has
+// changed since the plan was made, it matches again here: rarely, and without anything that could take long.
+func (r *recorder) commit(tx *sqldb.Tx, p plan, counts tally) (Event, error) {
+	if p.snapshot != nil {
+		generation, err := identity.HoldGeneration(tx)
+		if err != nil {
+			return Event{}, fmt.Errorf("read generation: %w", err)
+		}
+		if generation != p.snapshot.rules.Generation {
+			r.current.CompareAndSwap(p.snapshot, nil)
+			if p.snapshot, err = loadSnapshot(tx); err != nil {
+				return Event{}, err
+			}
+			if err := p.match(); err != nil {
+				return Event{}, err
+			}
+		}
 	}
-	e := p.event // fn may run more than once: the plan is left as it is
-	if err := insertEvent(tx, &e, &p.columns); err != nil {
+	if err := insertEvent(tx, &p.event, &p.columns, counts); err != nil {
 		return Event{}, err
 	}
 	for _, n := range p.notifications {
-		n.Event = &e
+		n.Event = &p.event
 		if err := insertNotification(tx, &n); err != nil {
 			return Event{}, err
 		}
 	}
-	return e, nil
+	return p.event, nil
 }
 
-// checkGeneration answers errStale when a rule or a recipient has changed since the snapshot.
-func (r *recorder) checkGeneration(tx *sqldb.Tx, s *snapshot) error {
-	if s == nil {
-		return nil
-	}
-	generation, err := identity.HoldGeneration(tx)
-	if err != nil {
-		return fmt.Errorf("read generation: %w", err)
-	}
-	if generation != s.rules.Generation {
-		return errStale
-	}
-	return nil
-}
-
-// snapshot is the latest one known. It may be out of date: commit finds out.
+// snapshot is the latest one known. It may be out of date: commit finds out. One request loads it, the others wait.
 func (r *recorder) snapshot(ctx context.Context) (*snapshot, error) {
 	if s := r.current.Load(); s != nil {
 		return s, nil
 	}
-	s := &snapshot{}
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if s := r.current.Load(); s != nil {
+		return s, nil
+	}
+	var s *snapshot
 	err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		if s.rules, err = rules.Load(tx); err != nil {
-			return fmt.Errorf("load rules: %w", err)
-		}
-		if s.transports, err = delivery.LoadTransports(tx); err != nil {
-			return fmt.Errorf("load transports: %w", err)
-		}
-		return nil
+		s, err = loadSnapshot(tx)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	r.current.Store(s)
 	return s, nil
+}
+
+// loadSnapshot reads a snapshot. One that was read inside a write is for that write alone: the write may yet fail.
+func loadSnapshot(tx *sqldb.Tx) (*snapshot, error) {
+	var s snapshot
+	var err error
+	if s.rules, err = rules.Load(tx); err != nil {
+		return nil, fmt.Errorf("load rules: %w", err)
+	}
+	if s.transports, err = delivery.LoadTransports(tx); err != nil {
+		return nil, fmt.Errorf("load transports: %w", err)
+	}
+	return &s, nil
 }
 
 // newKey is a new UUIDv7 in canonical text.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,15 +21,15 @@ const (
 	keepSeen = 30 * dayMicros
 	// leap is how far the clock may run ahead of what is known before it is doubted, and doubt how long
 	// deletions then wait: a clock that is wrong by years would otherwise delete everything at once.
-	leap  = 7 * 24 * time.Hour
-	doubt = 24 * time.Hour
+	leap  = 7 * dayMicros
+	doubt = dayMicros
 )
 
-// retention deletes events that have expired and notifications that were seen long ago.
+// retention deletes events that have expired and notifications that were seen long ago. It goes by the clock
+// itself: the time of a transaction never goes back, and may be ahead of the clock by as much as that once was wrong.
 type retention struct {
-	db    *sqldb.DB
-	log   *slog.Logger
-	guard clockGuard
+	db  *sqldb.DB
+	log *slog.Logger
 }
 
 // start sweeps in the background until it is stopped.
@@ -43,13 +44,19 @@ func (r *retention) start(ctx context.Context) (stop func()) {
 func (r *retention) run(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
-	started := time.Now()
-	for {
-		if r.guard.trusts(time.Now().Round(0), time.Since(started)) {
-			r.sweep(ctx)
-		} else {
-			r.log.Warn("the clock is far ahead of the newest entry: nothing is deleted for a day; check the clock")
+	doubted := false
+	for last := time.Now(); ; {
+		now := time.Now()
+		trusted, err := r.look(ctx, now, now.Sub(last))
+		switch {
+		case err != nil && ctx.Err() == nil:
+			r.log.Error("retention could not check the clock, and tries again in "+sweepInterval.String(), "error", err)
+		case trusted:
+			r.sweep(ctx, now)
+		case err == nil && !doubted:
+			r.log.Warn("the clock is far ahead of when Belfry last ran: nothing is deleted until it has run for a day; check the clock")
 		}
+		last, doubted = now, err == nil && !trusted
 		select {
 		case <-ctx.Done():
 			return
@@ -58,11 +65,29 @@ func (r *retention) run(ctx context.Context) {
 	}
 }
 
+// look asks the guard whether to trust the clock, and keeps its answer for the next start. elapsed is how long
+// Belfry has been running since the last look.
+func (r *retention) look(ctx context.Context, now time.Time, elapsed time.Duration) (trusted bool, err error) {
+	err = r.db.Write(ctx, func(tx *sqldb.Tx) error {
+		guard, err := loadGuard(tx)
+		if err != nil {
+			return err
+		}
+		trusted = guard.trusts(now.UnixMicro(), elapsed.Microseconds())
+		_, err = tx.Exec(`INSERT INTO sweep (id, wall, doubted) VALUES (1, $1, $2)
+			ON CONFLICT (id) DO UPDATE SET wall = excluded.wall, doubted = excluded.doubted`, guard.wall, guard.doubted)
+		return err
+	})
+	return trusted, err
+}
+
 // sweep deletes all that is due, in batches, and logs what it did.
-func (r *retention) sweep(ctx context.Context) {
-	events, err := r.all(ctx, deleteExpired)
-	notifications, failed := r.all(ctx, deleteSeen)
-	if err = errors.Join(err, failed); err != nil && ctx.Err() == nil {
+func (r *retention) sweep(ctx context.Context, now time.Time) {
+	wall := now.UnixMicro()
+	events, err := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteExpired(tx, wall) })
+	notifications, failed := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteSeen(tx, wall) })
+	_, empty := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteEmptyCounters(tx, wall) })
+	if err = errors.Join(err, failed, empty); err != nil && ctx.Err() == nil {
 		r.log.Error("retention stopped, and begins again in "+sweepInterval.String(), "error", err)
 	}
 	if events+notifications > 0 {
@@ -84,57 +109,94 @@ func (r *retention) all(ctx context.Context, batch func(*sqldb.Tx) (int, error))
 	return total, nil
 }
 
-// deleteExpired deletes a batch of expired events. Their notifications stay, without an event.
-func deleteExpired(tx *sqldb.Tx) (int, error) {
-	due, err := sqldb.All(tx, scanEvent, "SELECT "+eventColumns+" FROM event e WHERE e.expires < $1 ORDER BY e.expires, e.pk LIMIT $2"+tx.ForUpdate(),
-		tx.Now(), sweepBatch)
+// deleteExpired deletes a batch of events that expired before the given time. Their notifications stay, without an event.
+func deleteExpired(tx *sqldb.Tx, before int64) (int, error) {
+	due, err := sqldb.All(tx, scanEvent, "SELECT "+eventColumns+" FROM event e WHERE e.expires < $1 ORDER BY e.expires, e.pk LIMIT $2", before, sweepBatch)
 	if err != nil {
 		return 0, fmt.Errorf("look for expired events: %w", err)
 	}
-	for i := range due {
-		if err := deleteEvent(tx, &due[i]); err != nil {
+	counts := tally{}
+	for _, e := range due {
+		if err := deleteEvent(tx, e.PK, counts); err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return 0, err
 		}
 	}
-	return len(due), nil
+	return len(due), counts.write(tx)
 }
 
-// deleteSeen deletes a batch of notifications that were seen long ago.
-func deleteSeen(tx *sqldb.Tx) (int, error) {
+// deleteSeen deletes a batch of notifications that were seen long before the given time.
+func deleteSeen(tx *sqldb.Tx, now int64) (int, error) {
 	n, err := tx.Exec(`DELETE FROM notification WHERE pk IN
-		(SELECT pk FROM notification WHERE seen_at < $1 ORDER BY seen_at, pk LIMIT $2`+tx.ForUpdate()+`)`, tx.Now()-keepSeen, sweepBatch)
+		(SELECT pk FROM notification WHERE seen_at < $1 ORDER BY seen_at, pk LIMIT $2`+tx.ForUpdate()+`)`, now-keepSeen, sweepBatch)
 	if err != nil {
 		return 0, fmt.Errorf("delete seen notifications: %w", err)
 	}
 	return int(n), nil
 }
 
-// clockGuard doubts a clock that leapt ahead: against the newest entry at the start, or against the time
-// that this process has been running.
-type clockGuard struct {
-	wall    time.Time     // as of the last look; at first, the newest entry's
-	uptime  time.Duration // as of the last look
-	trusted time.Duration // the uptime from which on the clock is believed
-}
-
-// trusts reports whether deletions may go by the clock now.
-func (g *clockGuard) trusts(wall time.Time, uptime time.Duration) bool {
-	if !g.wall.IsZero() && wall.Sub(g.wall)-(uptime-g.uptime) > leap {
-		g.trusted = uptime + doubt
+// deleteEmptyCounters deletes a batch of counters of past hours that count nothing any more: the log's length
+// is to decide what counting costs, not its age.
+func deleteEmptyCounters(tx *sqldb.Tx, now int64) (int, error) {
+	empty, err := sqldb.All(tx, func(row sqldb.Scanner) (key tallyKey, err error) {
+		err = row.Scan(&key.hour, &key.action)
+		return key, err
+	}, `SELECT hour, action FROM event_hour WHERE hour < $1 GROUP BY hour, action HAVING SUM(count) = 0 ORDER BY hour, action LIMIT $2`,
+		now-dayMicros, sweepBatch)
+	if err != nil {
+		return 0, fmt.Errorf("look for empty counters: %w", err)
 	}
-	g.wall, g.uptime = wall, uptime
-	return uptime >= g.trusted
+	for _, key := range empty {
+		if err := deleteCounter(tx, key); err != nil {
+			return 0, err
+		}
+	}
+	return len(empty), nil
 }
 
-// newRetention looks up the newest entry, which is what the clock is compared with at first.
-func newRetention(db *sqldb.DB, log *slog.Logger) (*retention, error) {
-	r := &retention{db: db, log: log}
-	err := db.Read(context.Background(), func(tx *sqldb.Tx) error {
-		newest, err := newestTime(tx)
-		if newest > 0 {
-			r.guard.wall = time.UnixMicro(newest)
+// deleteCounter deletes the rows of one counter, if they still count nothing once they are locked.
+func deleteCounter(tx *sqldb.Tx, key tallyKey) error {
+	slots, err := sqldb.All(tx, scanPair, "SELECT slot, count FROM event_hour WHERE hour = $1 AND action = $2 ORDER BY slot"+tx.ForUpdate(), key.hour, key.action)
+	if err != nil {
+		return fmt.Errorf("lock counter: %w", err)
+	}
+	sum := int64(0)
+	for _, slot := range slots {
+		sum += slot[1]
+	}
+	if sum != 0 {
+		return nil
+	}
+	for _, slot := range slots {
+		if _, err := tx.Exec("DELETE FROM event_hour WHERE hour = $1 AND action = $2 AND slot = $3", key.hour, key.action, slot[0]); err != nil {
+			return fmt.Errorf("delete counter: %w", err)
 		}
-		return err
-	})
-	return r, err
+	}
+	return nil
+}
+
+// clockGuard doubts a clock that leapt ahead. Times are microseconds.
+type clockGuard struct {
+	wall    int64 // when the clock was last trusted; 0 for never
+	doubted int64 // how long Belfry has been running since it began to doubt
+}
+
+// trusts reports whether deletions may go by the clock now, elapsed after the last look.
+func (g *clockGuard) trusts(wall, elapsed int64) bool {
+	if g.wall != 0 && wall-g.wall-elapsed > leap {
+		g.doubted += elapsed
+		if g.doubted < doubt {
+			return false
+		}
+	}
+	g.wall, g.doubted = wall, 0
+	return true
+}
+
+// loadGuard reads the guard as it was at the last look. Before the first one, the newest entry says when Belfry last ran.
+func loadGuard(tx *sqldb.Tx) (g clockGuard, err error) {
+	err = tx.Row("SELECT wall, doubted FROM sweep WHERE id = 1"+tx.ForUpdate(), nil, &g.wall, &g.doubted)
+	if errors.Is(err, sql.ErrNoRows) {
+		g.wall, err = newestTime(tx)
+	}
+	return g, err
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
 
@@ -25,7 +28,7 @@ func TestRetentionDeletesOnlyWhatIsDue(t *testing.T) {
 		f.exec(t, "UPDATE event SET expires = created WHERE action = 'custom_many'")
 
 		r := &retention{db: f.db, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-		r.sweep(t.Context())
+		r.sweep(t.Context(), time.Now())
 
 		f.must(200, "GET", eventsPath+event+"/", "")
 		f.must(404, "GET", eventsPath+old+"/", "")
@@ -66,29 +69,111 @@ func TestClockThatLeapsAheadDeletesNothingForADay(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	const hour, year = time.Hour, 365 * 24 * time.Hour
 	type look struct {
-		wall   time.Time
-		uptime time.Duration
-		trusts bool
+		wall    time.Duration // after start
+		elapsed time.Duration // since the last look
+		trusts  bool
 	}
 	for _, c := range []struct {
 		name   string
 		newest time.Time
 		looks  []look
 	}{
-		{"an empty database has nothing to lose", time.Time{}, []look{{start, 0, true}}},
-		{"an ordinary restart", start, []look{{start.Add(hour), 0, true}, {start.Add(2 * hour), hour, true}}},
-		{"a leap while stopped", start, []look{{start.Add(year), 0, false}, {start.Add(year + hour), hour, false}, {start.Add(year + 24*hour), 24 * hour, true}}},
-		{"a leap while running", start, []look{{start, 0, true}, {start.Add(year), hour, false}, {start.Add(year + 23*hour), 24 * hour, false}, {start.Add(year + 24*hour), 25 * hour, true}}},
-		{"a step back", start, []look{{start.Add(-year), 0, true}, {start.Add(-year + hour), hour, true}}},
-		{"back and ahead again is doubted", start, []look{{start, 0, true}, {start.Add(-year), hour, true}, {start.Add(2 * hour), 2 * hour, false}}},
+		{"an empty database has nothing to lose", time.Time{}, []look{{0, 0, true}}},
+		{"an ordinary restart", start, []look{{hour, 0, true}, {2 * hour, hour, true}}},
+		{"a leap while stopped", start, []look{{year, 0, false}, {year + hour, hour, false}, {year + 24*hour, 23 * hour, true}, {year + 25*hour, hour, true}}},
+		{"a leap while running", start, []look{{0, 0, true}, {year, hour, false}, {year + 22*hour, 22 * hour, false}, {year + 23*hour, hour, true}}},
+		{"restarts do not end the doubt", start, []look{{year, 0, false}, {year + hour, 0, false}, {year + 2*hour, 0, false}}},
+		{"nor begin it anew", start, []look{{year, 0, false}, {year + 23*hour, 23 * hour, false}, {year + 24*hour, 0, false}, {year + 25*hour, hour, true}}},
+		{"quiet weeks with short runs are no leap", start, []look{{3 * 24 * hour, 0, true}, {6 * 24 * hour, 0, true}, {9 * 24 * hour, 0, true}}},
+		{"a clock that is set right again", start, []look{{year, 0, false}, {hour, hour, true}}},
+		{"a step back", start, []look{{-year, 0, true}, {-year + hour, hour, true}}},
+		{"back and ahead again is doubted", start, []look{{0, 0, true}, {-year, hour, true}, {2 * hour, hour, false}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			guard := clockGuard{wall: c.newest}
+			var guard clockGuard
+			if !c.newest.IsZero() {
+				guard.wall = c.newest.UnixMicro()
+			}
 			for i, l := range c.looks {
-				if got := guard.trusts(l.wall, l.uptime); got != l.trusts {
+				if got := guard.trusts(start.Add(l.wall).UnixMicro(), l.elapsed.Microseconds()); got != l.trusts {
 					t.Errorf("look %d: got %v, want %v", i, got, l.trusts)
 				}
 			}
 		})
 	}
+}
+
+func TestGuardRemembersAcrossRestarts(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.notified("new")
+		ahead := time.Now().Add(365 * 24 * time.Hour)
+		for range 3 { // each look is that of a process that has just started
+			r := &retention{db: f.db, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+			if trusted, err := r.look(t.Context(), ahead, 0); err != nil || trusted {
+				t.Fatalf("the clock is trusted: %v, %v", trusted, err)
+			}
+			f.notified("written while the clock is wrong")
+		}
+		r := &retention{db: f.db, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+		if trusted, err := r.look(t.Context(), time.Now(), 0); err != nil || !trusted {
+			t.Errorf("the clock is right again: %v, %v", trusted, err)
+		}
+	})
+}
+
+// TestEntryOfAFutureThatNeverCameDeletesNothing: the time of transactions is ahead of the clock from then on.
+func TestEntryOfAFutureThatNeverCameDeletesNothing(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "belfry.db")
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	open := func() *fixture {
+		db, err := openStore(t.Context(), database, identity.HashKey(adminKey), log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newServer(db, log)
+		web := httptest.NewServer(s.handler())
+		t.Cleanup(web.Close)
+		return &fixture{t: t, db: db, server: s, url: web.URL}
+	}
+	f := open()
+	notification, event := f.notified("young")
+	f.must(200, "PATCH", notificationsPath+notification+"/", `{"seen":true}`)
+	insertMany(t, f, 1, "custom_future", func(int) int64 { return f.now(t) + 2*365*dayMicros })
+	if err := f.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = open()
+	defer f.db.Close()
+	if ahead := f.now(t); ahead < time.Now().Add(365*24*time.Hour).UnixMicro() {
+		t.Fatalf("transactions are not ahead of the clock: %d", ahead)
+	}
+	(&retention{db: f.db, log: log}).sweep(t.Context(), time.Now())
+	f.must(200, "GET", eventsPath+event+"/", "")
+	f.must(200, "GET", notificationsPath+notification+"/", "")
+	if key := f.token(1, "made-then", "admin"); f.call(key, "GET", "/api/v3/core/users/me/", "").status != 200 {
+		t.Error("a new token is not valid")
+	}
+	late, _ := f.notified("seen with transactions ahead of the clock")
+	f.must(200, "PATCH", notificationsPath+late+"/", `{"seen":true}`)
+	(&retention{db: f.db, log: log}).sweep(t.Context(), time.Now().Add(31*24*time.Hour))
+	f.must(404, "GET", notificationsPath+late+"/", "")
+}
+
+func TestCountersThatCountNothingAreDeleted(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		insertMany(t, f, 30, "custom_gone", func(i int) int64 { return int64(i) * hourMicros })
+		insertMany(t, f, 3, "custom_here", func(i int) int64 { return int64(i) * hourMicros })
+		f.exec(t, "UPDATE event SET expires = created WHERE action = 'custom_gone'")
+		(&retention{db: f.db, log: slog.New(slog.NewTextHandler(t.Output(), nil))}).sweep(t.Context(), time.Now())
+		var gone, here int
+		err := f.db.Read(t.Context(), func(tx *sqldb.Tx) error {
+			if err := tx.Row("SELECT COUNT(*) FROM event_hour WHERE action = 'custom_gone'", nil, &gone); err != nil {
+				return err
+			}
+			return tx.Row("SELECT COUNT(DISTINCT hour) FROM event_hour WHERE action = 'custom_here'", nil, &here)
+		})
+		if err != nil || gone != 0 || here != 3 {
+			t.Errorf("%d empty counters and %d full ones are left: %v", gone, here, err)
+		}
+	})
 }

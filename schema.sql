@@ -94,6 +94,7 @@ CREATE TABLE event (
 CREATE INDEX event_created ON event (created, pk);
 CREATE INDEX event_action ON event (action, created, pk);
 CREATE INDEX event_username ON event (username, created, pk);
+CREATE INDEX event_context_username ON event (context_username, created, pk);
 CREATE INDEX event_client_ip ON event (client_ip, created, pk);
 CREATE INDEX event_expires ON event (expires);
 
@@ -122,10 +123,18 @@ CREATE TABLE notification (
     hyperlink       TEXT,
     hyperlink_label TEXT
 );
-CREATE INDEX notification_user ON notification (user_pk, seen, created, pk);
+CREATE INDEX notification_user ON notification (user_pk, created, pk);
+CREATE INDEX notification_user_seen ON notification (user_pk, seen, created, pk);
 CREATE INDEX notification_event ON notification (event_pk);
 CREATE INDEX notification_created ON notification (created, pk);
 CREATE INDEX notification_seen_at ON notification (seen_at);
+
+-- When retention last trusted the clock, and how long it has been doubting it since (microseconds).
+CREATE TABLE sweep (
+    id      INTEGER PRIMARY KEY,
+    wall    BIGINT NOT NULL,
+    doubted BIGINT NOT NULL
+);
 
 CREATE TABLE transport (
     pk                   TEXT PRIMARY KEY,

@@ -39,10 +39,7 @@ func (serveCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	sweeper, err := newRetention(db, p.log)
-	if err != nil {
-		return err
-	}
+	sweeper := &retention{db: db, log: p.log}
 	socket, err := listenSocket(p.config.database)
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)

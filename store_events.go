@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"belfry/internal/drf"
@@ -34,9 +37,9 @@ func lockEvent(tx *sqldb.Tx, pk string) (Event, error) {
 	return sqldb.One(tx, scanEvent, "SELECT "+eventColumns+" FROM event e WHERE e.pk = $1"+tx.ForUpdate(), pk)
 }
 
-// insertEvent writes a new event and counts it. Created is the write's now; Expires follows from it
+// insertEvent writes a new event and tallies it. Created is the write's now; Expires follows from it
 // where the event does not say.
-func insertEvent(tx *sqldb.Tx, e *Event, c *columns) error {
+func insertEvent(tx *sqldb.Tx, e *Event, c *columns, counts tally) error {
 	e.Created = tx.Now()
 	if e.Expires == 0 && !e.dated {
 		e.Expires = e.Created + retentionMicros
@@ -49,11 +52,12 @@ func insertEvent(tx *sqldb.Tx, e *Event, c *columns) error {
 	if err != nil {
 		return fmt.Errorf("insert event: %w", err)
 	}
-	return countEvent(tx, e.Created, e.Action, 1)
+	counts.add(e, 1)
+	return nil
 }
 
 // updateEvent writes what was changed of before, and moves it to its new action's counter.
-func updateEvent(tx *sqldb.Tx, before, e *Event, c *columns) error {
+func updateEvent(tx *sqldb.Tx, before, e *Event, c *columns, counts tally) error {
 	_, err := tx.Exec(`UPDATE event SET expires = $2, action = $3, app = $4, client_ip = $5, user_json = $6, context = $7, brand = $8,
 			user_pk = $9, username = $10, context_username = $11, model_app = $12, model_name = $13, model_pk = $14,
 			application_pk = $15, application = $16, brand_name = $17, folded = $18 WHERE pk = $1`,
@@ -62,41 +66,63 @@ func updateEvent(tx *sqldb.Tx, before, e *Event, c *columns) error {
 	if err != nil {
 		return fmt.Errorf("update event: %w", err)
 	}
-	if before.Action == e.Action {
-		return nil
-	}
-	if err := countEvent(tx, e.Created, before.Action, -1); err != nil {
-		return err
-	}
-	return countEvent(tx, e.Created, e.Action, 1)
+	counts.add(before, -1)
+	counts.add(e, 1)
+	return nil
 }
 
-// deleteEvent removes an event, unlinks its notifications and uncounts it.
-func deleteEvent(tx *sqldb.Tx, e *Event) error {
-	if _, err := tx.Exec("UPDATE notification SET event_pk = NULL WHERE event_pk = $1", e.PK); err != nil {
+// deleteEvent removes an event, unlinks its notifications and tallies it; sql.ErrNoRows when there is none. Like
+// a PATCH of a notification it locks notifications before their event, so that neither waits for the other.
+func deleteEvent(tx *sqldb.Tx, pk string, counts tally) error {
+	if _, err := tx.Exec("UPDATE notification SET event_pk = NULL WHERE event_pk = $1", pk); err != nil {
 		return fmt.Errorf("unlink notifications: %w", err)
 	}
-	if _, err := tx.Exec("DELETE FROM event WHERE pk = $1", e.PK); err != nil {
+	e, err := lockEvent(tx, pk)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec("DELETE FROM event WHERE pk = $1", pk); err != nil {
 		return fmt.Errorf("delete event: %w", err)
 	}
-	return countEvent(tx, e.Created, e.Action, -1)
+	counts.add(&e, -1)
+	return nil
 }
 
 // counterSlots is how many rows an hour's counter is spread over on PostgreSQL, where writers of
 // one row wait for each other. Only the sum over the slots means something.
 const counterSlots = 16
 
-// countEvent adds n to the counter of an action in the hour of created.
-func countEvent(tx *sqldb.Tx, created int64, action string, n int) error {
+// tallyKey names a counter: the events of one action in the hour that begins at hour.
+type tallyKey struct {
+	hour   int64
+	action string
+}
+
+// tally is by how much a write changes the hourly counters.
+type tally map[tallyKey]int64
+
+// add counts n events like e.
+func (t tally) add(e *Event, n int64) { t[tallyKey{floorTo(e.Created, hourMicros), e.Action}] += n }
+
+// write adds the tally to the counters, in the order of their keys: writes that meet never wait for each other in a circle.
+func (t tally) write(tx *sqldb.Tx) error {
+	keys := slices.SortedFunc(maps.Keys(t), func(a, b tallyKey) int {
+		return cmp.Or(cmp.Compare(a.hour, b.hour), cmp.Compare(a.action, b.action))
+	})
 	slot := 0
-	if tx.ForUpdate() != "" { // rows are locked one by one: PostgreSQL
+	if tx.Postgres() {
 		slot = rand.IntN(counterSlots)
 	}
-	_, err := tx.Exec(`INSERT INTO event_hour (hour, action, slot, count) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (hour, action, slot) DO UPDATE SET count = event_hour.count + excluded.count`,
-		floorTo(created, hourMicros), action, slot, n)
-	if err != nil {
-		return fmt.Errorf("count event: %w", err)
+	for _, key := range keys {
+		if t[key] == 0 {
+			continue
+		}
+		_, err := tx.Exec(`INSERT INTO event_hour (hour, action, slot, count) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (hour, action, slot) DO UPDATE SET count = event_hour.count + excluded.count`,
+			key.hour, key.action, slot, t[key])
+		if err != nil {
+			return fmt.Errorf("count events: %w", err)
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"belfry/internal/drf"
 	"belfry/internal/listing"
@@ -125,7 +126,7 @@ func deleteNotification(tx *sqldb.Tx, o owner, pk string) error {
 func markSeen(tx *sqldb.Tx, userPK int64, limit int) (int64, error) {
 	return tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3 WHERE pk IN
 		(SELECT pk FROM notification WHERE user_pk = $1 AND seen = $4 ORDER BY created, pk LIMIT $5`+tx.ForUpdate()+`)`,
-		userPK, true, tx.Now(), false, limit)
+		userPK, true, time.Now().UnixMicro(), false, limit)
 }
 
 // notificationSources are the columns behind the names that ?ordering= takes.

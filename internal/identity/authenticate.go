@@ -81,7 +81,7 @@ func (a *API) callerOf(ctx context.Context, hash string) (Caller, bool, error) {
 			return nil
 		}
 		caller.TokenPK, caller.Scopes, caller.Superuser = t.PK, scopesOf(strings.Fields(scopes)), u.IsSuperuser
-		valid = t.Intent == intentAPI && u.IsActive && (!t.Expiring || t.Expires > tx.Now())
+		valid = t.Intent == intentAPI && u.IsActive && (!t.Expiring || t.Expires > wall())
 		return err
 	})
 	return caller, valid && err == nil, err

@@ -19,7 +19,7 @@ const (
 	guessInterval = 3 * time.Second // and then one more every so often
 	trustFor      = time.Hour       // how long a credential that succeeded passes a limited source
 	maxSources    = 10_000          // sources that are remembered
-	maxTrusted    = 16              // credentials remembered for a source
+	maxTrusted    = 256             // credentials remembered for a source
 )
 
 // limiter limits how often a source may show credentials that turn out to be wrong. What the source has used

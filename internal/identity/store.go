@@ -46,7 +46,7 @@ func Seed(tx *sqldb.Tx, keyHash string) (adminsGroupPK string, err error) {
 	if err := setMembers(tx, group.PK, []int64{user.PK}); err != nil {
 		return "", err
 	}
-	token := newToken(tx.Now())
+	token := newToken(wall())
 	token.Identifier, token.UserPK, token.Scopes, token.Expiring = firstTokenName, user.PK, ScopeAdmin, false
 	return group.PK, insertToken(tx, &token, keyHash)
 }

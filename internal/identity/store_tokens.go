@@ -105,12 +105,12 @@ func listTokens(tx *sqldb.Tx, caller Caller, q *drf.Query) (sqldb.Page[Token], e
 
 // createToken makes a token with the given key of what the request says.
 func createToken(tx *sqldb.Tx, caller Caller, in drf.Input[TokenPatch], keyHash string) (Token, error) {
-	t := newToken(tx.Now())
+	t := newToken(wall())
 	t.UserPK, t.Scopes = caller.User.PK, caller.Scopes
 	if err := checkToken(tx, caller, in, &t, true); err != nil {
 		return Token{}, err
 	}
-	in.Patch.apply(&t, tx.Now())
+	in.Patch.apply(&t, wall())
 	err := insertToken(tx, &t, keyHash)
 	if errors.As(err, new(*sqldb.UniqueError)) {
 		return Token{}, drf.Invalid("identifier", msgTokenTaken)
@@ -134,7 +134,7 @@ func updateToken(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[To
 	if err := checkToken(tx, caller, in, &t, false); err != nil {
 		return Token{}, err
 	}
-	in.Patch.apply(&t, tx.Now())
+	in.Patch.apply(&t, wall())
 	_, err = tx.Exec(`UPDATE token SET identifier = $1, user_pk = $2, intent = $3, description = $4, expiring = $5,
 		expires = $6, scopes = $7 WHERE pk = $8`,
 		t.Identifier, t.UserPK, t.Intent, t.Description, t.Expiring, t.Expires, t.Scopes.String(), t.PK)
@@ -157,7 +157,7 @@ func checkToken(tx *sqldb.Tx, caller Caller, in drf.Input[TokenPatch], t *Token,
 	if named && !caller.owns(p.User.Value) {
 		return drf.Forbidden()
 	}
-	p.check(errs, caller, tx.Now())
+	p.check(errs, caller, wall())
 	if p.Identifier.Set && !errs.Has("identifier") {
 		exists, err := taken(tx, "token", "identifier", p.Identifier.Value, t.PK)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"strings"
+	"time"
 )
 
 // minKeyLength is the least number of characters of a key that somebody chose.
@@ -48,3 +49,6 @@ func CheckBootstrapKey(key string) error {
 	}
 	return nil
 }
+
+// wall is the time that tokens expire by: the clock's, and not a transaction's, which may be ahead of it.
+func wall() int64 { return time.Now().UnixMicro() }

@@ -22,6 +22,8 @@ type disk struct {
 	once     map[fault]bool     // the faults that go away when they were met
 	happened map[fault]int      // how often a fault was really met
 	calls    map[fault]int
+	left     int  // the calls that change something until the power is cut
+	powered  bool // whether left means nothing
 }
 
 // fault names calls by their kind ("read", "write", "sync") and the end of the file's name ("-wal", ".db").
@@ -51,7 +53,7 @@ func newDisk(t *testing.T) *disk {
 // functions replaced by ones that look for a fault and then call the original.
 func registerDisk() (_ *disk, unregister func(), err error) {
 	d := &disk{name: "disk" + string('a'+diskNumber.Add(1)), files: map[uintptr]string{},
-		faults: map[fault]int32{}, once: map[fault]bool{}, happened: map[fault]int{}, calls: map[fault]int{}}
+		faults: map[fault]int32{}, once: map[fault]bool{}, happened: map[fault]int{}, calls: map[fault]int{}, powered: true}
 	tls := libc.NewTLS()
 	original := sqlite3.Xsqlite3_vfs_find(tls, 0)
 	name, err := libc.CString(d.name)
@@ -135,6 +137,12 @@ func (d *disk) methods(tls *libc.TLS, theirs uintptr) (ours uintptr, functions [
 func (d *disk) meet(call string, file uintptr) int32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.powered && call != "read" {
+		if d.left == 0 {
+			return sqlite3.SQLITE_IOERR_WRITE
+		}
+		d.left--
+	}
 	name := d.files[file]
 	for _, suffix := range []string{"-wal", ".db", ".new"} {
 		if strings.HasSuffix(name, suffix) {
@@ -166,10 +174,18 @@ func (d *disk) failOnce(call, suffix string, code int32) {
 	d.faults[fault{call, suffix}], d.once[fault{call, suffix}] = code, true
 }
 
+// cut lets n more calls change something, and none after them.
+func (d *disk) cut(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.powered, d.left = false, n
+}
+
 // heal lets every call succeed again.
 func (d *disk) heal() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.powered = true
 	clear(d.faults)
 }
 

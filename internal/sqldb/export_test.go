@@ -6,13 +6,6 @@ func OnDisk(opt Options, vfs string) Options {
 	return opt
 }
 
-// Checkpoint moves the whole log into the database, as the writer does when enough has come together.
-func Checkpoint(db *DB) error {
-	w := db.backend.(*sqliteDB).writer
-	_, err := w.conn.checkpoint("PASSIVE")
-	return err
-}
-
 // Statements is the number of prepared statements that the writer keeps.
 func Statements(db *DB) int { return len(db.backend.(*sqliteDB).writer.conn.statements) }
 

@@ -158,6 +158,72 @@ func TestAMigrationThatFailsLeavesTheOldState(t *testing.T) {
 	})
 }
 
+// TestMakingAndMigratingSurviveTheEndAtAnyWrite cuts the disk off after every number of writes: what is opened
+// afterwards is whole, and has the old state or the new one.
+func TestMakingAndMigratingSurviveTheEndAtAnyWrite(t *testing.T) {
+	d := newDisk(t)
+	opt := sqldb.OnDisk(testOptions(t), d.name)
+	opt.Schema += secondMigration
+	opt.Seed = insert("seed")
+	for _, start := range []struct {
+		name   string
+		before func(t *testing.T) string // answers the path
+		old    bool                      // whether the old state may be found
+		step   int                       // to the next number of writes
+		want   []string
+	}{
+		{"making", tempPath, false, 4, []string{"seed"}},
+		{"migrating", closedNotes, true, 1, []string{"a", "b", "c"}},
+	} {
+		t.Run(start.name, func(t *testing.T) {
+			cuts := 0
+			for done := false; !done; cuts += start.step {
+				path := start.before(t)
+				d.cut(cuts)
+				db, err := sqldb.Open(context.Background(), path, opt)
+				if done = err == nil; done {
+					_ = db.Close() // the power may be gone by now
+				}
+				d.heal()
+				if start.old {
+					expectWholeOldState(t, d, path)
+				}
+				db = openNotes(t, path, opt)
+				if diff := cmp.Diff(start.want, names(t, db)); diff != "" {
+					t.Errorf("cut after %d: %s", cuts, diff)
+				}
+				if diff := cmp.Diff([]string{"1 notes", "2 more"}, versions(t, db)); diff != "" {
+					t.Errorf("cut after %d: %s", cuts, diff)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			if cuts < 5 {
+				t.Errorf("the power was cut after %d writes at most", cuts)
+			}
+		})
+	}
+}
+
+// expectWholeOldState opens a database as the program of version 1 does. That refuses one that was migrated.
+func expectWholeOldState(t *testing.T, d *disk, path string) {
+	t.Helper()
+	db, err := sqldb.Open(context.Background(), path, sqldb.OnDisk(testOptions(t), d.name))
+	if err != nil {
+		if !strings.Contains(err.Error(), "a newer program made it") {
+			t.Error(err)
+		}
+		return
+	}
+	if diff := cmp.Diff([]string{"late", "note", "remark", "schema_version", "tag"}, tables(t, db)); diff != "" {
+		t.Error(diff)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNodesThatStartTogetherMakeOneDatabase on PostgreSQL: one makes it, all use it.
 func TestNodesThatStartTogetherMakeOneDatabase(t *testing.T) {
 	url := sqldbtest.Postgres(t)

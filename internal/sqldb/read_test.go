@@ -182,8 +182,14 @@ func TestATransactionCarriesOneResult(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := insert("late")(kept); err == nil {
-			t.Error("a statement ran in a write that had ended")
+		err = db.Write(ctx, func(*sqldb.Tx) error {
+			if err := insert("late")(kept); err == nil {
+				t.Error("a statement of a write that had ended ran in another one")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if err := db.Read(ctx, func(tx *sqldb.Tx) error { kept = tx; return nil }); err != nil {
 			t.Fatal(err)
@@ -259,12 +265,12 @@ func TestStatementsAreKeptWithinBounds(t *testing.T) {
 				return fmt.Errorf("%d: %d, %w", i, n, err)
 			}
 		}
+		if n := sqldb.Statements(db); n > sqldb.StatementLimit { // asked in the writer's goroutine
+			t.Errorf("%d statements are kept", n)
+		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	if n := sqldb.Statements(db); n > sqldb.StatementLimit {
-		t.Errorf("%d statements are kept", n)
 	}
 }

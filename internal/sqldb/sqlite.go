@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -24,7 +23,6 @@ type sqliteDB struct {
 	readers chan *reader
 	closed  chan struct{}
 	closing sync.Once
-	log     *slog.Logger
 }
 
 // openSQLite takes the file's lock, makes or checks the file, and starts the writer and the readers.
@@ -38,7 +36,7 @@ func openSQLite(ctx context.Context, path string, opt Options, migrations []migr
 		return nil, false, fmt.Errorf("database %s: %w", path, err)
 	}
 	file := sqliteFile{path: path, vfs: opt.vfs}
-	db := &sqliteDB{file: file, lock: lock, clock: clock, timeout: opt.ReadTimeout, health: newHealth(opt), log: opt.Log,
+	db := &sqliteDB{file: file, lock: lock, clock: clock, timeout: opt.ReadTimeout, health: newHealth(opt),
 		readers: make(chan *reader, readerCount), closed: make(chan struct{})}
 	if created, err = prepareFile(ctx, file, opt, migrations, clock); err == nil {
 		err = db.start(ctx)
