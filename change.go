@@ -42,15 +42,11 @@ func (r *recorder) prepareTrail(ctx context.Context, req *http.Request, c *chang
 }
 
 // prepareFirst makes an event for a notification that has none, of a patch that has what one needs. No rule runs for it.
-func prepareFirst(patch EventPatch) (*change, error) {
-	key, err := newKey()
-	if err != nil {
-		return nil, err
-	}
+func prepareFirst(patch EventPatch) *change {
 	c := &change{after: newEvent(patch, OriginAPI)}
-	c.after.PK = key
+	c.after.PK = sqldb.NewID()
 	c.columns = columnsOf(&c.after)
-	return c, nil
+	return c
 }
 
 // commitChange writes a change inside a write and answers the event as it is now. now is the event as the

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -119,12 +120,17 @@ func canonical(raw json.RawMessage) *string {
 	if decoder.Decode(&value) != nil {
 		return nil
 	}
+	s := marshal(value)
+	return &s
+}
+
+// marshal writes a decoded JSON value with its keys sorted.
+func marshal(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	if encoder.Encode(value) != nil {
-		return nil
+	if err := encoder.Encode(value); err != nil {
+		panic(fmt.Sprintf("a value that was decoded cannot be encoded: %v", err))
 	}
-	s := strings.TrimSuffix(out.String(), "\n")
-	return &s
+	return strings.TrimSuffix(out.String(), "\n")
 }

@@ -19,20 +19,24 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"golang.org/x/term"
+
+	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
 
 // host calls the API as the command line: through the socket of a running server, or, where none runs,
 // through a server of its own that nobody else can reach. Either way it is the same routes over HTTP.
 type host struct {
+	name   string // for errors
 	client *http.Client
 	close  func() error
 }
 
 // newHost makes a host that reaches its server through dial.
-func newHost(dial func(context.Context) (net.Conn, error), closing func() error) *host {
+func newHost(name string, dial func(context.Context) (net.Conn, error), closing func() error) *host {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-	return &host{client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, close: func() error {
+	return &host{name: name, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}, close: func() error {
 		transport.CloseIdleConnections()
 		return closing()
 	}}
@@ -49,7 +53,7 @@ func openHost(p *process) (*host, error) {
 		dial := func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socketPath(path))
 		}
-		return newHost(dial, func() error { return nil }), nil
+		return newHost("the server that has the database open", dial, func() error { return nil }), nil
 	}
 	if err != nil {
 		return nil, err
@@ -57,7 +61,7 @@ func openHost(p *process) (*host, error) {
 	pipes := make(pipeListener)
 	web := newHTTP(asHost(newServer(db, p.log).handler()), p.log)
 	go func() { _ = web.Serve(pipes) }() // ends with Shutdown, which is all it can tell
-	return newHost(pipes.dial, func() error { return errors.Join(web.Shutdown(context.Background()), db.Close()) }), nil
+	return newHost("Belfry", pipes.dial, func() error { return errors.Join(web.Shutdown(context.Background()), db.Close()) }), nil
 }
 
 // pipeListener hands connections over inside the process.
@@ -100,7 +104,7 @@ func (h *host) do(ctx context.Context, method, path string, body, result any) er
 	request.Header.Set("Content-Type", "application/json")
 	answer, err := h.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("a server has the database open, but its socket does not answer: %w", err)
+		return fmt.Errorf("%s does not answer: %w", h.name, err)
 	}
 	defer answer.Body.Close()
 	reply, err := io.ReadAll(answer.Body)
@@ -294,16 +298,17 @@ func (c *userCreate) Run(p *process) error {
 	})
 }
 
-// adminsGroup is the key of a group that makes superusers.
+// adminsGroup is the key of the group that the first start made for superusers.
 func (h *host) adminsGroup(ctx context.Context) (string, error) {
 	var list struct {
 		Results []struct{ PK string }
 	}
-	if err := h.do(ctx, http.MethodGet, "/core/groups/?is_superuser=true&include_users=false", nil, &list); err != nil {
+	query := url.Values{"name": {identity.AdminsGroup}, "is_superuser": {"true"}, "include_users": {"false"}}
+	if err := h.do(ctx, http.MethodGet, "/core/groups/?"+query.Encode(), nil, &list); err != nil {
 		return "", err
 	}
 	if len(list.Results) == 0 {
-		return "", errors.New("there is no group of superusers")
+		return "", fmt.Errorf("there is no group %q of superusers any more: make the user without --admin and add it to a group over the API", identity.AdminsGroup)
 	}
 	return list.Results[0].PK, nil
 }
@@ -315,8 +320,9 @@ type userPassword struct {
 // Run sets the password to the first line of standard input: on the command line it would be visible to others.
 func (c *userPassword) Run(p *process) error {
 	fmt.Fprint(p.errs, "New password: ")
-	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	password, err := readPassword(p.in)
+	fmt.Fprintln(p.errs)
+	if err != nil {
 		return fmt.Errorf("read the password: %w", err)
 	}
 	return withHost(p, func(h *host) error {
@@ -324,13 +330,26 @@ func (c *userPassword) Run(p *process) error {
 		if err != nil {
 			return err
 		}
-		body := map[string]string{"password": strings.TrimRight(line, "\r\n")}
+		body := map[string]string{"password": password}
 		if err := h.do(p.ctx, http.MethodPost, fmt.Sprintf("/core/users/%d/set_password/", pk), body, nil); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(p.errs, "\nThe password of %s is set.\n", c.Username)
+		_, err = fmt.Fprintf(p.errs, "The password of %s is set.\n", c.Username)
 		return err
 	})
+}
+
+// readPassword reads a line, without showing it where it is typed.
+func readPassword(in io.Reader) (string, error) {
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		typed, err := term.ReadPassword(int(f.Fd()))
+		return string(typed), err
+	}
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if errors.Is(err, io.EOF) {
+		err = nil // a last line without its break
+	}
+	return strings.TrimRight(line, "\r\n"), err
 }
 
 // quoteShell quotes a word for a shell where it needs to be.

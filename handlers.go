@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"belfry/internal/delivery"
@@ -102,7 +103,11 @@ func remove(a access, h handler) verb { return verb{http.MethodDelete, a, h} }
 // routes is the whole API, readable from top to bottom. A literal path stands before one with a variable
 // that would match it too.
 func (s *server) routes() []route {
-	id, ru, de := s.identity, s.rules, s.delivery
+	return slices.Concat(s.eventRoutes(), s.ruleRoutes(), s.identityRoutes(), s.rootRoutes())
+}
+
+// eventRoutes are the main job.
+func (s *server) eventRoutes() []route {
 	return []route{
 		{"/api/v3/events/events/", []verb{get(admin, s.listEvents), post(ingest, s.createEvent)}},
 		{"/api/v3/events/events/actions/", []verb{get(anyone, s.listActions)}},
@@ -117,7 +122,13 @@ func (s *server) routes() []route {
 		{"/api/v3/events/notifications/{uuid}/", []verb{get(inbox, s.getNotification),
 			put(inbox, s.updateNotification), patch(inbox, s.updateNotification), remove(inbox, s.deleteNotification)}},
 		{"/api/v3/events/notifications/{uuid}/used_by/", []verb{get(inbox, s.notificationUsedBy)}},
+	}
+}
 
+// ruleRoutes decide who is notified, and how.
+func (s *server) ruleRoutes() []route {
+	ru, de := s.rules, s.delivery
+	return []route{
 		{"/api/v3/events/rules/", []verb{get(admin, ru.ListRules), post(admin, ru.CreateRule)}},
 		{"/api/v3/events/rules/{pbm_uuid}/", []verb{get(admin, ru.GetRule),
 			put(admin, ru.UpdateRule), patch(admin, ru.UpdateRule), remove(admin, ru.DeleteRule)}},
@@ -137,7 +148,13 @@ func (s *server) routes() []route {
 		{"/api/v3/policies/bindings/{policy_binding_uuid}/", []verb{get(admin, ru.GetBinding),
 			put(admin, ru.UpdateBinding), patch(admin, ru.UpdateBinding), remove(admin, ru.DeleteBinding)}},
 		{"/api/v3/policies/bindings/{policy_binding_uuid}/used_by/", []verb{get(admin, ru.BindingUsedBy)}},
+	}
+}
 
+// identityRoutes are users, groups and tokens.
+func (s *server) identityRoutes() []route {
+	id := s.identity
+	return []route{
 		{"/api/v3/core/users/", []verb{get(admin, id.ListUsers), post(admin, id.CreateUser)}},
 		{"/api/v3/core/users/me/", []verb{get(inbox, id.Me)}},
 		{"/api/v3/core/users/{id}/", []verb{get(admin, id.GetUser),
@@ -158,7 +175,12 @@ func (s *server) routes() []route {
 		{"/api/v3/core/tokens/{identifier}/set_key/", []verb{post(strict, id.SetKey)}},
 		{"/api/v3/core/tokens/{identifier}/view_key/", []verb{get(own, id.ViewKey)}},
 		{"/api/v3/core/tokens/{identifier}/used_by/", []verb{get(own, id.TokenUsedBy)}},
+	}
+}
 
+// rootRoutes are what clients and supervisors ask first.
+func (s *server) rootRoutes() []route {
+	return []route{
 		{"/api/v3/root/config/", []verb{get(inbox, s.config)}},
 		{"/api/v3/admin/version/", []verb{get(anyone, s.version)}},
 

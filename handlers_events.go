@@ -155,7 +155,7 @@ func (s *server) topPerUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := strconv.ParseInt(last(r.URL.Query()["top_n"], "15"), 10, 32)
+	n, err := strconv.ParseInt(param(r, "top_n", "15"), 10, 32)
 	if err != nil || n < 0 {
 		return drf.Invalid("top_n", "A valid integer is required.")
 	}
@@ -195,10 +195,10 @@ func actionOf(r *http.Request) (string, error) {
 	return "login", nil
 }
 
-// last is the last of a parameter's values, or otherwise where it is absent or blank.
-func last(values []string, otherwise string) string {
-	if len(values) == 0 || values[len(values)-1] == "" {
-		return otherwise
+// param is a query parameter's value, or otherwise where it is absent or blank.
+func param(r *http.Request, name, otherwise string) string {
+	if value, _ := drf.Param(r, name); value != "" {
+		return value
 	}
-	return values[len(values)-1]
+	return otherwise
 }

@@ -221,7 +221,7 @@ func mayChangeEvent(r *http.Request) error {
 // prepareNested prepares the edit of a notification's event, or its making where it has none.
 func (s *server) prepareNested(r *http.Request, event *Event, patch EventPatch) (*change, error) {
 	if event == nil {
-		return prepareFirst(patch)
+		return prepareFirst(patch), nil
 	}
 	return s.recorder.prepareChange(r.Context(), r, *event, patch)
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
@@ -25,7 +29,7 @@ func (s *server) volume(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if r.URL.Query().Has("history_days") {
+	if _, later := drf.Param(r, "history_days"); later {
 		return s.volumeByAction(w, r, q)
 	}
 	where, counted := eventFilter(q)
@@ -61,7 +65,7 @@ const (
 
 // volumeByAction answers the shape of 2025.6: time, action, count, without empty bins.
 func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Query) error {
-	days, err := strconv.ParseInt(last(r.URL.Query()["history_days"], strconv.Itoa(defaultHistory)), 10, 32)
+	days, err := strconv.ParseInt(param(r, "history_days", strconv.Itoa(defaultHistory)), 10, 32)
 	if err != nil || days < 0 {
 		return drf.Invalid("history_days", "A valid integer is required.")
 	}
@@ -80,10 +84,9 @@ func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Q
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = append(out, `{"action":`...)
-		out = drf.AppendString(out, c.Action)
+		out = drf.AppendString(append(out, `{"time":`...), drf.FormatTime(c.Time))
+		out = drf.AppendString(append(out, `,"action":`...), c.Action)
 		out = strconv.AppendInt(append(out, `,"count":`...), c.Count, 10)
-		out = drf.AppendString(append(out, `,"time":`...), drf.FormatTime(c.Time))
 		out = append(out, '}')
 	}
 	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
@@ -99,13 +102,13 @@ func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
 	where := sqldb.Where{}
 	where.Add("e.action = ?", action)
 	counted := true
-	if query := last(r.URL.Query()["query"], ""); query != "" {
-		var narrow map[string]json.RawMessage
-		if json.Unmarshal([]byte(query), &narrow) != nil {
+	if query := param(r, "query", ""); query != "" {
+		narrow := members(drf.JSON(query))
+		if narrow == nil || !jsontext.Value(query).IsValid() { // the latter refuses repeated keys too
 			return drf.Invalid("query", "Value must be valid JSON: an object of fields and their values.")
 		}
-		for name, raw := range narrow {
-			if err := narrowMonth(&where, name, raw); err != nil {
+		for _, name := range slices.Sorted(maps.Keys(narrow)) {
+			if err := narrowMonth(&where, name, narrow[name]); err != nil {
 				return err
 			}
 			counted = false

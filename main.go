@@ -86,7 +86,7 @@ func run(p *process, args []string) int {
 		if err != nil {
 			return usageError{err}
 		}
-		if p.config, err = c.settings(p); err != nil {
+		if p.config, err = c.settings(p, command.Command()); err != nil {
 			return usageError{err}
 		}
 		p.log = newLogger(p.errs, p.config.level)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"path"
 	"time"
+
+	"belfry/internal/drf"
 )
 
 //go:embed web/index.html web/app.js web/style.css web/icon.svg
@@ -53,11 +55,12 @@ func (p page) paths() (paths []string) {
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
+// ServeHTTP answers one file of the page.
 func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	file, h := p[r.URL.Path], w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		_ = drf.WriteJSON(w, r, http.StatusMethodNotAllowed, drf.MethodNotAllowed(r.Method).Body) // is always nil
 		return
 	}
 	h.Set("Content-Security-Policy", pagePolicy)

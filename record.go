@@ -7,8 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/google/uuid"
-
 	"belfry/internal/delivery"
 	"belfry/internal/drf"
 	"belfry/internal/identity"
@@ -18,6 +16,9 @@ import (
 
 // errStale says that an event has changed between the reading of it and the write: prepare the change again.
 var errStale = errors.New("the event is not what it was when the change was prepared")
+
+// longestBody bounds the text of a notification, in characters: it is stored for every recipient.
+const longestBody = 4096
 
 // snapshot is all that decides who is notified of an event, as of one generation.
 type snapshot struct {
@@ -75,40 +76,33 @@ func retry(ctx context.Context, attempt func() error) error {
 
 // prepare gives the event its key and works out what follows from it.
 func (r *recorder) prepare(ctx context.Context, e Event) (plan, error) {
-	key, err := newKey()
-	if err != nil {
-		return plan{}, err
-	}
-	e.PK = key
+	e.PK = sqldb.NewID()
 	p := plan{event: e, columns: columnsOf(&e)}
+	var err error
 	if p.snapshot, err = r.snapshot(ctx); err != nil {
 		return plan{}, err
 	}
-	return p, p.match()
+	p.match()
+	return p, nil
 }
 
 // match makes the notifications of an event, by the plan's snapshot.
-func (p *plan) match() error {
+func (p *plan) match() {
 	var body string
 	p.notifications = nil
 	for _, m := range p.snapshot.rules.Match(subjectOf(&p.event, &p.columns)) {
 		if body == "" {
-			body = summarize(&p.event)
+			body = shorten(summarize(&p.event), longestBody)
 		}
 		for _, transport := range p.snapshot.inboxTransports(m.Transports) {
 			for _, user := range transport.receivers(m.Users) {
-				key, err := newKey()
-				if err != nil {
-					return err
-				}
 				p.notifications = append(p.notifications, Notification{
-					PK: key, UserPK: user, RulePK: m.Rule.PK, TransportPK: transport.pk,
+					PK: sqldb.NewID(), UserPK: user, RulePK: m.Rule.PK, TransportPK: transport.pk,
 					Severity: m.Rule.Severity, Body: body, folded: drf.Fold(body),
 				})
 			}
 		}
 	}
-	return nil
 }
 
 // inboxTransport is a way into the inbox: a local transport, or none at all for a rule without transports.
@@ -153,9 +147,7 @@ func (r *recorder) commit(tx *sqldb.Tx, p plan, counts tally) (Event, error) {
 			if p.snapshot, err = loadSnapshot(tx); err != nil {
 				return Event{}, err
 			}
-			if err := p.match(); err != nil {
-				return Event{}, err
-			}
+			p.match()
 		}
 	}
 	if err := insertEvent(tx, &p.event, &p.columns, counts); err != nil {
@@ -203,13 +195,4 @@ func loadSnapshot(tx *sqldb.Tx) (*snapshot, error) {
 		return nil, fmt.Errorf("load transports: %w", err)
 	}
 	return &s, nil
-}
-
-// newKey is a new UUIDv7 in canonical text.
-func newKey() (string, error) {
-	key, err := uuid.NewV7()
-	if err != nil {
-		return "", fmt.Errorf("make a key: %w", err)
-	}
-	return key.String(), nil
 }

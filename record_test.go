@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"belfry/internal/sqldb"
@@ -109,6 +110,57 @@ func TestTrailOfAnEditRunsThroughTheRulesAndTheEditDoesNot(t *testing.T) {
 		}
 		if r := f.call(key, "GET", notificationsPath, ""); r.get("pagination", "count") != float64(1) {
 			t.Errorf("the rule ran again for the edited event: %s", r.text)
+		}
+	})
+}
+
+// TestPatchesDeletionsAndRetentionNeverWaitInACircle hammers the same events through different notifications.
+func TestPatchesDeletionsAndRetentionNeverWaitInACircle(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		alice, _ := f.user("alice")
+		admins := f.must(200, "GET", "/api/v3/core/groups/?is_superuser=true", "").str("results", 0, "pk")
+		f.must(204, "POST", "/api/v3/core/groups/"+admins+"/add_user/", fmt.Sprintf(`{"pk":%d}`, alice))
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				for i := range 6 {
+					event := f.call(adminKey, "POST", eventsPath, `{"action":"configuration_error","app":"x"}`).str("pk")
+					list := f.call(adminKey, "GET", notificationsPath+"?event="+event, "")
+					var each sync.WaitGroup
+					for n := range 2 {
+						body := fmt.Sprintf(`{"seen":true,"event":{"action":"%s","app":"y"}}`, []string{"login", "logout"}[(i+n)%2])
+						each.Go(func() {
+							if r := f.call(adminKey, "PATCH", notificationsPath+list.str("results", n, "pk")+"/", body); r.status != 200 {
+								t.Errorf("PATCH: %d %s", r.status, r.text)
+							}
+						})
+					}
+					each.Go(func() {
+						if r := f.call(adminKey, "DELETE", eventsPath+event+"/", ""); r.status != 204 {
+							t.Errorf("DELETE: %d %s", r.status, r.text)
+						}
+					})
+					each.Wait()
+				}
+			})
+		}
+		all.Wait()
+		if counted, rows := countsOf(t, f); fmt.Sprint(counted) != fmt.Sprint(rows) {
+			t.Errorf("counters %v, rows %v", counted, rows)
+		}
+		err := f.db.Read(t.Context(), func(tx *sqldb.Tx) error {
+			if !tx.Postgres() {
+				return nil
+			}
+			var deadlocks int
+			err := tx.Row("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", nil, &deadlocks)
+			if deadlocks > 0 {
+				t.Errorf("%d deadlocks", deadlocks)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -28,31 +28,32 @@ const (
 type serveCommand struct{}
 
 // Run serves until it is told to stop: HTTP first, then retention, then the database, so that all that was
-// begun is finished.
+// begun is finished. The port is taken first: a start that fails for it makes no database, whose token nobody saw.
 func (serveCommand) Run(p *process) (err error) {
-	key, own := p.config.bootstrap, false
+	listener, err := net.Listen("tcp", p.config.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", p.config.listen, err)
+	}
+	defer listener.Close() // closed already where it served
+	key := p.config.bootstrap
 	if key == "" {
-		key, own = identity.NewKey(), true
+		key = identity.NewKey()
 	}
 	db, err := openStore(p.ctx, p.config.database, identity.HashKey(key), p.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	sweeper := &retention{db: db, log: p.log}
 	socket, err := listenSocket(p.config.database)
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
 	}
-	listener, err := net.Listen("tcp", p.config.listen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen on %s: %w", p.config.listen, err), closeSocket(socket))
-	}
 	s := newServer(db, p.log)
 	web := newHTTP(s.handler(), p.log)
 	host := newHTTP(asHost(s.handler()), p.log)
+	sweeper := &retention{db: db, log: p.log}
 	defer sweeper.start(p.ctx)()
-	banner(p, listener.Addr().String(), db.Created(), own, key)
+	banner(p, listener.Addr().String(), db.Created(), key)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
 }
 
@@ -109,14 +110,20 @@ func hostCaller() identity.Caller {
 	return identity.Caller{Host: true, Superuser: true, Scopes: identity.ScopeAdmin}
 }
 
-// socketPath is where commands find the server of a database.
-func socketPath(database string) string { return database + ".sock" }
+// socketPath is where commands find the server of a database, by whatever name they know it.
+func socketPath(database string) string {
+	if real, err := filepath.EvalSymlinks(database); err == nil {
+		database = real
+	}
+	return database + ".sock"
+}
 
 // listenSocket opens the socket for commands beside the database. It is made in a folder that only we can
 // enter and then moved to its place: at no moment can somebody else connect. The database's lock is ours, so
 // a socket that is there already belongs to a process that is gone.
 func listenSocket(database string) (net.Listener, error) {
-	folder, err := os.MkdirTemp(filepath.Dir(database), ".sock-")
+	path := socketPath(database)
+	folder, err := os.MkdirTemp(filepath.Dir(path), ".sock-")
 	if err != nil {
 		return nil, err
 	}
@@ -127,18 +134,10 @@ func listenSocket(database string) (net.Listener, error) {
 		return nil, err
 	}
 	listener.(*net.UnixListener).SetUnlinkOnClose(false) // it will not be where it was made
-	if err = errors.Join(os.Chmod(aside, 0o600), os.Rename(aside, socketPath(database))); err != nil {
+	if err = errors.Join(os.Chmod(aside, 0o600), os.Rename(aside, path)); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return &socketListener{Listener: listener, path: socketPath(database)}, nil
-}
-
-// closeSocket closes a socket that may not have been opened.
-func closeSocket(socket net.Listener) error {
-	if socket == nil {
-		return nil
-	}
-	return socket.Close()
+	return &socketListener{Listener: listener, path: path}, nil
 }
 
 // socketListener removes its socket when it is closed.
@@ -152,18 +151,18 @@ func (l *socketListener) Close() error { return errors.Join(l.Listener.Close(), 
 
 // banner says where Belfry is and what to do next. Only the first start knows a token to show, and shows
 // it once; one that the operator chose is never printed.
-func banner(p *process, address string, first, own bool, key string) {
+func banner(p *process, address string, first bool, key string) {
 	base := "http://" + reachable(address)
 	fmt.Fprintf(p.out, "Belfry is ready at %s\nDatabase: %s\n\n", base, p.config.database)
 	if !first {
 		fmt.Fprintf(p.out, "Get a token:  belfry --database %s token create\n", quoteShell(p.config.database))
 		return
 	}
-	shown := key
-	if own {
+	shown := p.config.shown
+	if p.config.bootstrap == "" {
+		shown = key
 		fmt.Fprintf(p.out, "Token of akadmin, shown this once:\n\n  %s\n\n", key)
 	} else {
-		shown = "$BELFRY_BOOTSTRAP_TOKEN"
 		fmt.Fprintf(p.out, "The token of akadmin is the one that you chose.\n\n")
 	}
 	fmt.Fprintf(p.out, `Post a first event:
@@ -203,7 +202,8 @@ func (healthcheckCommand) Run(p *process) error {
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	client := http.Client{Transport: &http.Transport{}} // no proxy: the server is on this machine
+	answer, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -20,10 +21,11 @@ type settings struct {
 	database  string
 	level     slog.Level
 	bootstrap string // the first token, chosen by the operator; "" for one of our own
+	shown     string // what stands for it in a shell: it is never printed itself
 }
 
 // settings checks everything at once, so that all mistakes are reported together.
-func (c *cli) settings(p *process) (settings, error) {
+func (c *cli) settings(p *process, command string) (settings, error) {
 	s := settings{listen: c.Listen, database: c.Database}
 	var problems []error
 	if err := checkAddress(c.Listen); err != nil {
@@ -35,9 +37,11 @@ func (c *cli) settings(p *process) (settings, error) {
 	if err := s.level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		problems = append(problems, fmt.Errorf("--log-level (BELFRY_LOG_LEVEL): %q is none of debug, info, warn, error", c.LogLevel))
 	}
-	var err error
-	if s.bootstrap, err = bootstrapKey(p); err != nil {
-		problems = append(problems, err)
+	if _, err := os.Stat(c.Database); command == "serve" && errors.Is(err, fs.ErrNotExist) {
+		// Only a database that is going to be made needs a first token. Later its file may be gone.
+		if s.bootstrap, s.shown, err = bootstrapKey(p); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return s, errors.Join(problems...)
 }
@@ -67,42 +71,43 @@ func checkDatabase(path string) error {
 	return nil
 }
 
-// bootstrapKey reads the first token from the environment. Belfry's own variable counts before authentik's.
-func bootstrapKey(p *process) (string, error) {
+// bootstrapKey reads the first token from the environment, and says how a shell gets at it. Belfry's own variable
+// counts before authentik's.
+func bootstrapKey(p *process) (key, shown string, err error) {
 	for _, name := range []string{"BELFRY_BOOTSTRAP_TOKEN", "AUTHENTIK_BOOTSTRAP_TOKEN"} {
-		key, err := secret(p, name)
-		if err != nil {
-			return "", err
+		if key, shown, err = secret(p, name); err != nil {
+			return "", "", err
 		}
 		if key == "" {
 			continue
 		}
 		if err := identity.CheckBootstrapKey(key); err != nil {
-			return "", fmt.Errorf("%s: %w", name, err)
+			return "", "", fmt.Errorf("%s: %w", name, err)
 		}
-		return key, nil
+		return key, shown, nil
 	}
-	return "", nil
+	return "", "", nil
 }
 
-// secret reads a secret from the variable name, or from the file that name_FILE names; "" when neither is set.
-func secret(p *process, name string) (string, error) {
-	value, inPlace := p.env(name)
-	file, inFile := p.env(name + "_FILE")
+// secret reads a secret from the variable name, or from the file that name_FILE names, and says how a shell gets
+// at it; "" when neither is set.
+func secret(p *process, name string) (value, shown string, err error) {
+	value, _ = p.env(name)
+	file, _ := p.env(name + "_FILE")
 	switch {
-	case inPlace && inFile && value != "" && file != "":
-		return "", fmt.Errorf("both %s and %s_FILE are set: unset one of them", name, name)
-	case !inFile || file == "":
-		return value, nil
+	case value != "" && file != "":
+		return "", "", fmt.Errorf("both %s and %s_FILE are set: unset one of them", name, name)
+	case file == "":
+		return value, "$" + name, nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("%s_FILE: %w", name, err)
+		return "", "", fmt.Errorf("%s_FILE: %w", name, err)
 	}
 	if value = strings.TrimRight(string(text), "\r\n"); value == "" {
-		return "", fmt.Errorf("%s_FILE: %s is empty", name, file)
+		return "", "", fmt.Errorf("%s_FILE: %s is empty", name, file)
 	}
-	return value, nil
+	return value, "$(cat " + quoteShell(file) + ")", nil
 }
 
 // knownVariables are the environment variables with Belfry's prefix that mean something.

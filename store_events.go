@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"belfry/internal/drf"
@@ -181,7 +182,12 @@ func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
 		narrow("(e.username = ? OR e.context_username = ?)", name, name)
 	}
 	if pk, ok := q.Text("context_model_pk"); ok {
-		narrow("e.model_pk = ?", strings.ReplaceAll(pk, "-", ""))
+		pk = strings.ReplaceAll(pk, "-", "")
+		number := pk
+		if n, err := strconv.ParseInt(pk, 10, 64); err == nil {
+			number = strconv.FormatInt(n, 10)
+		}
+		narrow("(e.model_pk = ? OR e.model_pk = ?)", pk, number)
 	}
 	if from, ok := q.Time("created__gte"); ok {
 		narrow("e.created >= ?", from)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -64,17 +66,12 @@ func (o object) json() []byte {
 // requestJSON is the request as authentik writes it into a context; of a repeated argument the last counts.
 func requestJSON(r *http.Request) []byte {
 	out := []byte(`{"args":{`)
-	query := r.URL.Query()
-	names := make([]string, 0, len(query))
-	for name := range query {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for i, name := range names {
+	params := drf.Params(r)
+	for i, name := range slices.Sorted(maps.Keys(params)) {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		value := query[name][len(query[name])-1]
+		value := params[name]
 		if secretName.MatchString(name) {
 			value = stars
 		}
@@ -99,9 +96,59 @@ func diffJSON(diff []fieldChange) []byte {
 			out = append(out, ',')
 		}
 		out = drf.AppendString(out, change.field)
-		out = append(out, `:{"new_value":`+change.next+`,"previous_value":`+change.previous+`}`...)
+		out = append(out, `:{"new_value":`+masked(change.next)+`,"previous_value":`+masked(change.previous)+`}`...)
 	}
 	return append(out, '}')
+}
+
+// masked is JSON in which the values of secret names are stars, at any depth; authentik's exception is "passing".
+func masked(j string) string {
+	var value any
+	decoder := json.NewDecoder(strings.NewReader(j))
+	decoder.UseNumber()
+	if !strings.Contains(j, "{") || decoder.Decode(&value) != nil {
+		return j
+	}
+	if !mask(value) {
+		return j // as it was, keys in their order
+	}
+	return marshal(value)
+}
+
+// mask replaces secrets inside a decoded value and reports whether there were any. Below a secret name objects
+// are descended into, everything else is a secret.
+func mask(value any) (found bool) {
+	switch value := value.(type) {
+	case []any:
+		for _, item := range value {
+			found = mask(item) || found
+		}
+	case map[string]any:
+		for name, item := range value {
+			if secretName.MatchString(name) && !strings.Contains(strings.ToLower(name), "passing") {
+				value[name] = hidden(item)
+				found = true
+			} else {
+				found = mask(item) || found
+			}
+		}
+	}
+	return found
+}
+
+// hidden is what stands for the value of a secret name.
+func hidden(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		mask(value)
+		return value
+	case []any:
+		for i := range value {
+			value[i] = hidden(value[i])
+		}
+		return value
+	}
+	return stars
 }
 
 // diffEvents lists the fields in which two states of an event differ.

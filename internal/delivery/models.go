@@ -5,8 +5,7 @@ package delivery
 
 import (
 	"belfry/internal/drf"
-
-	"github.com/google/uuid"
+	"belfry/internal/sqldb"
 )
 
 // The modes of a transport.
@@ -45,7 +44,7 @@ type Transport struct {
 // newTransport has a pk of its own and the defaults of authentik.
 func newTransport() Transport {
 	return Transport{
-		PK:                 uuid.Must(uuid.NewV7()).String(),
+		PK:                 sqldb.NewID(),
 		Mode:               ModeLocal,
 		EmailSubjectPrefix: "authentik Notification: ",
 		EmailTemplate:      "email/event_notification.html",

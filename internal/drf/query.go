@@ -54,3 +54,21 @@ func unescapeSome(s string) string {
 	}
 	return b.String()
 }
+
+// Param is the last value of a query parameter, read as lists read theirs; false when it is absent.
+func Param(r *http.Request, name string) (value string, ok bool) {
+	values := queryOf(r)[name]
+	if len(values) == 0 {
+		return "", false
+	}
+	return values[len(values)-1], true
+}
+
+// Params are all query parameters, each with its last value.
+func Params(r *http.Request) map[string]string {
+	params := make(map[string]string)
+	for name, values := range queryOf(r) {
+		params[name] = values[len(values)-1]
+	}
+	return params
+}

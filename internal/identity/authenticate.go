@@ -71,7 +71,7 @@ FROM token t JOIN app_user u ON u.pk = t.user_pk WHERE t.key_hash = $1`
 func (a *API) callerOf(ctx context.Context, hash string) (Caller, bool, error) {
 	var caller Caller
 	valid := false
-	err := a.DB.Read(ctx, func(tx *sqldb.Tx) error {
+	err := a.DB.ReadQuick(ctx, func(tx *sqldb.Tx) error {
 		var t Token
 		var scopes string
 		u := &caller.User

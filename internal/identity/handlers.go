@@ -30,8 +30,8 @@ func known(err error) error {
 
 // included reads a parameter such as include_users: true unless it says something else, as authentik reads it.
 func included(r *http.Request, name string) bool {
-	values, ok := r.URL.Query()[name]
-	return !ok || strings.EqualFold(values[len(values)-1], "true")
+	value, ok := drf.Param(r, name)
+	return !ok || strings.EqualFold(value, "true")
 }
 
 // withOthers adds what of other packages refers to an object.

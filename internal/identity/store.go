@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
 )
@@ -15,10 +13,12 @@ import (
 const (
 	adminUsername    = "akadmin"
 	adminName        = "authentik Default Admin"
-	adminsGroup      = "authentik Admins"
 	firstTokenName   = "belfry-first-start"
 	msgLastSuperuser = "The last active superuser cannot be deleted, disabled or removed from its group."
 )
+
+// AdminsGroup is the name of the group that the first start makes for superusers.
+const AdminsGroup = "authentik Admins"
 
 // superGroups are the pks of the groups whose members are superusers: those that say so and all their descendants.
 const superGroups = `WITH RECURSIVE super (pk) AS (
@@ -39,7 +39,7 @@ func Seed(tx *sqldb.Tx, keyHash string) (adminsGroupPK string, err error) {
 	if err := insertUser(tx, &user); err != nil {
 		return "", err
 	}
-	group := Group{PK: newPK(), Name: adminsGroup, IsSuperuser: true, Attributes: "{}"}
+	group := Group{PK: sqldb.NewID(), Name: AdminsGroup, IsSuperuser: true, Attributes: "{}"}
 	if err := insertGroup(tx, &group); err != nil {
 		return "", err
 	}
@@ -84,9 +84,6 @@ func keepSuperuser(tx *sqldb.Tx) error {
 	}
 	return err
 }
-
-// newPK is a new UUIDv7 in canonical text.
-func newPK() string { return uuid.Must(uuid.NewV7()).String() }
 
 // nextSerial is the next integer of a series, "user" or "group". None is given out twice.
 func nextSerial(tx *sqldb.Tx, name string) (int64, error) {

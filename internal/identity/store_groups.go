@@ -200,7 +200,7 @@ func createGroup(tx *sqldb.Tx, in drf.Input[GroupPatch]) (Group, error) {
 	if err := checkGroup(tx, in, ""); err != nil {
 		return Group{}, err
 	}
-	g := Group{PK: newPK(), Attributes: "{}"}
+	g := Group{PK: sqldb.NewID(), Attributes: "{}"}
 	in.Patch.apply(&g)
 	if err := insertGroup(tx, &g); err != nil {
 		return Group{}, err

@@ -31,7 +31,7 @@ func scanToken(s sqldb.Scanner) (t Token, err error) {
 
 // newToken is a token as the API makes one of nothing.
 func newToken(now int64) Token {
-	return Token{PK: newPK(), Intent: intentAPI, Expiring: true, Expires: now + tokenLife.Microseconds()}
+	return Token{PK: sqldb.NewID(), Intent: intentAPI, Expiring: true, Expires: now + tokenLife.Microseconds()}
 }
 
 // tokenOf reads a token that the caller may see; sql.ErrNoRows when there is none, so that others' look like unknown

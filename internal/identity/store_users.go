@@ -28,7 +28,7 @@ const selectUser = `SELECT ` + userColumns + `, ` + isSuperuser + ` FROM app_use
 
 // newUser is a user as the API makes one of nothing.
 func newUser(now int64) User {
-	return User{UUID: newPK(), Path: "users", Type: "internal", IsActive: true, Attributes: "{}",
+	return User{UUID: sqldb.NewID(), Path: "users", Type: "internal", IsActive: true, Attributes: "{}",
 		DateJoined: now, LastUpdated: now, PasswordChanged: now}
 }
 

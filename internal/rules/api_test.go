@@ -85,7 +85,7 @@ func addPeople(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(`INSERT INTO app_user (pk, uuid, username, name, email, path, type, is_active,
 			attributes, password, date_joined, last_updated, password_change_date)
 			VALUES ($1, $2, $3, '', '', 'users', 'internal', $4, '{}', '', 1, 1, 1)`,
-			pk, newPK(), name, pk != cat); err != nil {
+			pk, sqldb.NewID(), name, pk != cat); err != nil {
 			return err
 		}
 	}

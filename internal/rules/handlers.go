@@ -29,7 +29,7 @@ var matchers = noun[Matcher, MatcherPatch]{
 	serializer: MatcherSerializer, spec: MatcherList,
 	list: listMatchers, get: getMatcher,
 	fill:  func(*sqldb.Tx, []Matcher) error { return nil },
-	fresh: func() Matcher { return Matcher{PK: newPK()} },
+	fresh: func() Matcher { return Matcher{PK: sqldb.NewID()} },
 	apply: applyMatcher, insert: insertMatcher, update: updateMatcher,
 	taken:  func() error { return drf.Invalid("name", matcherTaken) },
 	usedBy: usedByOfMatcher,

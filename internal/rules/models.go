@@ -6,8 +6,7 @@ package rules
 import (
 	"belfry/internal/drf"
 	"belfry/internal/identity"
-
-	"github.com/google/uuid"
+	"belfry/internal/sqldb"
 )
 
 // Rule says who is notified of the events that its bindings let pass. Its name is unique.
@@ -24,9 +23,7 @@ type Rule struct {
 }
 
 // newRule has a pk of its own and the defaults of authentik.
-func newRule() Rule { return Rule{PK: newPK(), Severity: "notice"} }
-
-func newPK() string { return uuid.Must(uuid.NewV7()).String() }
+func newRule() Rule { return Rule{PK: sqldb.NewID(), Severity: "notice"} }
 
 // RulePatch is what a request asks to be changed of a rule.
 type RulePatch struct {
@@ -192,7 +189,7 @@ type Binding struct {
 }
 
 // newBinding has a pk of its own and the defaults of authentik.
-func newBinding() Binding { return Binding{PK: newPK(), Enabled: true, Timeout: 30} }
+func newBinding() Binding { return Binding{PK: sqldb.NewID(), Enabled: true, Timeout: 30} }
 
 // subjects is how many of policy, group and user are set: one in a binding that is right.
 func (b *Binding) subjects() (n int) {

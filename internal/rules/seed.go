@@ -29,7 +29,7 @@ func Seed(tx *sqldb.Tx, groupPK, emailPK, localPK string) error {
 			return err
 		}
 		for i, want := range s.matchers {
-			m := Matcher{PK: newPK(), Name: want.name, Action: &want.action}
+			m := Matcher{PK: sqldb.NewID(), Name: want.name, Action: &want.action}
 			if err := insertMatcher(tx, &m); err != nil {
 				return err
 			}

@@ -71,23 +71,42 @@ func TestAFailedCommitIsAnsweredToAllAndKeepsNothing(t *testing.T) {
 	}
 }
 
+// TestAWriteAloneHealsTheReadiness of a disk that failed, and not of one that was full, on which a small write may
+// succeed where a large one does not.
 func TestAWriteAloneHealsTheReadiness(t *testing.T) {
-	d := newDisk(t)
-	db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
-	ctx := context.Background()
-	d.fail("write", "-wal", sqlite3.SQLITE_FULL)
-	if err := db.Write(ctx, insert("a")); !errors.Is(err, sqldb.ErrStorage) {
-		t.Fatalf("answered %v", err)
+	for _, test := range []struct {
+		name  string
+		code  int32
+		heals bool
+	}{
+		{"a disk that failed", sqlite3.SQLITE_IOERR_WRITE, true},
+		{"a full disk", sqlite3.SQLITE_FULL, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDisk(t)
+			db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+			ctx := context.Background()
+			d.fail("write", "-wal", test.code)
+			if err := db.Write(ctx, insert("a")); !errors.Is(err, sqldb.ErrStorage) {
+				t.Fatalf("answered %v", err)
+			}
+			d.heal()
+			if err := db.Write(ctx, insert("b")); err != nil {
+				t.Fatal(err)
+			}
+			d.fail("write", "-wal", test.code) // so that a probe would fail
+			if err := db.Ready(ctx); (err == nil) != test.heals {
+				t.Errorf("ready answers %v", err)
+			}
+			d.heal()
+			if err := db.Ready(ctx); err != nil {
+				t.Errorf("ready answers %v when a probe succeeds", err)
+			}
+			if got := names(t, db); !slices.Equal(got, []string{"b"}) {
+				t.Errorf("stored are %v", got)
+			}
+		})
 	}
-	d.heal()
-	if err := db.Write(ctx, insert("b")); err != nil {
-		t.Fatal(err)
-	}
-	d.fail("write", "-wal", sqlite3.SQLITE_FULL) // so that a probe would fail
-	if err := db.Ready(ctx); err != nil {
-		t.Errorf("ready tried a write although the last one succeeded: %v", err)
-	}
-	d.heal()
 }
 
 // TestAFailedSyncEndsWriting wherever it happens: when a write is committed,

@@ -35,8 +35,18 @@ func (h *health) note(err error) {
 	}
 }
 
-// clear is told that a write was committed.
+// clear is told that a write was committed. On a disk that was full that proves little, for a small write fits
+// where the next one does not: only a probe ends that.
 func (h *health) clear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !isFull(h.failed) {
+		h.failed = nil
+	}
+}
+
+// probed is told that a write as large as most was committed.
+func (h *health) probed() {
 	h.mu.Lock()
 	h.failed = nil
 	h.mu.Unlock()

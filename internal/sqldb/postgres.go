@@ -141,7 +141,7 @@ func (db *postgresDB) enter() error {
 	return nil
 }
 
-func (db *postgresDB) read(ctx context.Context, fn func(tx *Tx) error) error {
+func (db *postgresDB) read(ctx context.Context, fn func(tx *Tx) error, _ bool) error {
 	if err := db.enter(); err != nil {
 		return err
 	}

@@ -274,3 +274,32 @@ func TestStatementsAreKeptWithinBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAQuickReadDoesNotWaitForLongOnes however many there are.
+func TestAQuickReadDoesNotWaitForLongOnes(t *testing.T) {
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		const many = 12 // more than there are readers on SQLite
+		ctx, cancel := context.WithCancel(context.Background())
+		begun := make(chan struct{}, many)
+		var all sync.WaitGroup
+		for range many {
+			all.Go(func() {
+				_ = db.Read(ctx, func(*sqldb.Tx) error { // ends with ctx
+					begun <- struct{}{}
+					<-ctx.Done()
+					return nil
+				})
+			})
+		}
+		for range 4 {
+			<-begun
+		}
+		var one int
+		err := db.ReadQuick(context.Background(), func(tx *sqldb.Tx) error { return tx.Row("SELECT 1", nil, &one) })
+		if err != nil || one != 1 {
+			t.Errorf("answered %d, %v", one, err)
+		}
+		cancel()
+		all.Wait()
+	})
+}

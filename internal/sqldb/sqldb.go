@@ -43,7 +43,7 @@ type Options struct {
 
 // backend is what differs between the two databases.
 type backend interface {
-	read(ctx context.Context, fn func(tx *Tx) error) error
+	read(ctx context.Context, fn func(tx *Tx) error, quick bool) error
 	write(ctx context.Context, fn func(tx *Tx) error) error
 	ready(ctx context.Context) error
 	close() error
@@ -127,7 +127,13 @@ func (db *DB) Postgres() bool { return db.backend.postgres() }
 // Read runs fn on one consistent snapshot. It is stopped at ReadTimeout
 // ([ErrTimeout]), or when ctx ends (ctx.Err()). A panic in fn is returned as an error.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.report("read", db.backend.read(ctx, fn))
+	return db.report("read", db.backend.read(ctx, fn, false))
+}
+
+// ReadQuick is Read for what every request needs and is over at once, such as who is calling. However many long
+// reads there are, it does not wait for them.
+func (db *DB) ReadQuick(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.report("read", db.backend.read(ctx, fn, true))
 }
 
 // Write runs fn in a transaction and returns once it is committed and synced.

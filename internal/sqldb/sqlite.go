@@ -21,6 +21,7 @@ type sqliteDB struct {
 	health  *health
 	writer  *writer
 	readers chan *reader
+	quick   chan *reader // one more, for reads that are over at once
 	closed  chan struct{}
 	closing sync.Once
 }
@@ -37,7 +38,7 @@ func openSQLite(ctx context.Context, path string, opt Options, migrations []migr
 	}
 	file := sqliteFile{path: path, vfs: opt.vfs}
 	db := &sqliteDB{file: file, lock: lock, clock: clock, timeout: opt.ReadTimeout, health: newHealth(opt),
-		readers: make(chan *reader, readerCount), closed: make(chan struct{})}
+		readers: make(chan *reader, readerCount), quick: make(chan *reader, 1), closed: make(chan struct{})}
 	if created, err = prepareFile(ctx, file, opt, migrations, clock); err == nil {
 		err = db.start(ctx)
 	}
@@ -56,12 +57,15 @@ func (db *sqliteDB) start(ctx context.Context) error {
 	if err := checkPragmas(ctx, conn); err != nil {
 		return errors.Join(err, conn.close())
 	}
-	for range readerCount {
+	for pool, n := db.readers, readerCount+1; n > 0; n-- {
+		if n == 1 {
+			pool = db.quick
+		}
 		r := &reader{file: db.file}
 		if err := r.connect(ctx); err != nil {
-			return errors.Join(err, db.closeReaders(len(db.readers)), conn.close())
+			return errors.Join(err, closeReaders(db.readers, len(db.readers)), conn.close())
 		}
-		db.readers <- r
+		pool <- r
 	}
 	db.writer = startWriter(db.file, conn, db.clock, db.health)
 	return nil
@@ -99,14 +103,32 @@ func (db *sqliteDB) ready(ctx context.Context) error {
 	if db.health.failure() == nil {
 		return nil
 	}
-	err := db.writer.write(ctx, func(tx *Tx) error {
-		_, err := tx.Exec("UPDATE schema_version SET version = version")
-		return err
-	})
-	if err != nil {
+	if err := db.probe(ctx); err != nil {
 		return err
 	}
+	db.health.probed()
 	return db.health.failure()
+}
+
+// probeBytes is how much a probe writes: about as much as a write ever does at once.
+const probeBytes = 256 << 10
+
+// probe writes and removes a row that is as large as most writes, in two commits: what is removed before it is
+// committed never reaches the disk.
+func (db *sqliteDB) probe(ctx context.Context) error {
+	for _, statement := range []string{
+		"INSERT INTO schema_version (version, why, applied) VALUES (0, zeroblob($1), 0) ON CONFLICT (version) DO UPDATE SET why = excluded.why",
+		"DELETE FROM schema_version WHERE version = 0 AND $1 > 0",
+	} {
+		err := db.writer.write(ctx, func(tx *Tx) error {
+			_, err := tx.Exec(statement, probeBytes)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close waits for the group of writes and the reads that have begun. The
@@ -115,16 +137,16 @@ func (db *sqliteDB) close() error {
 	err := ErrClosed
 	db.closing.Do(func() {
 		close(db.closed)
-		err = errors.Join(db.closeReaders(readerCount), db.writer.close(), db.lock.Close())
+		err = errors.Join(closeReaders(db.readers, readerCount), closeReaders(db.quick, 1), db.writer.close(), db.lock.Close())
 	})
 	return err
 }
 
-// closeReaders closes so many readers, each as soon as it is free.
-func (db *sqliteDB) closeReaders(count int) error {
+// closeReaders closes so many readers of a pool, each as soon as it is free.
+func closeReaders(pool chan *reader, count int) error {
 	var errs []error
 	for range count {
-		r := <-db.readers
+		r := <-pool
 		errs = append(errs, r.disconnect())
 	}
 	return errors.Join(errs...)

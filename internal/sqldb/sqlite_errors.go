@@ -48,6 +48,9 @@ func isStorageCode(code int) bool {
 	return false
 }
 
+// isFull reports whether the error says that the disk is full.
+func isFull(err error) bool { return sqliteCode(err)&0xff == sqlite3.SQLITE_FULL }
+
 // isDamage reports whether the error says that the file's content is broken,
 // which no later success takes back.
 func isDamage(err error) bool {

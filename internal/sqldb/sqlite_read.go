@@ -35,8 +35,8 @@ func (r *reader) disconnect() error {
 	return conn.close()
 }
 
-// read runs fn on one reader's snapshot.
-func (db *sqliteDB) read(ctx context.Context, fn func(tx *Tx) error) error {
+// read runs fn on one reader's snapshot. A quick read has one more reader, which long ones never take.
+func (db *sqliteDB) read(ctx context.Context, fn func(tx *Tx) error, quick bool) error {
 	limited, cancel := context.WithTimeoutCause(ctx, db.timeout, ErrTimeout)
 	defer cancel()
 	select {
@@ -44,17 +44,28 @@ func (db *sqliteDB) read(ctx context.Context, fn func(tx *Tx) error) error {
 		return ErrClosed
 	default:
 	}
+	var more chan *reader // nil is never ready
+	if quick {
+		more = db.quick
+	}
 	select {
 	case r := <-db.readers:
-		err := r.read(limited, fn, db.clock.current())
-		db.readers <- r
-		db.health.note(err)
-		return err
+		return db.readBy(limited, r, db.readers, fn)
+	case r := <-more:
+		return db.readBy(limited, r, more, fn)
 	case <-limited.Done():
 		return whyStopped(limited)
 	case <-db.closed:
 		return ErrClosed
 	}
+}
+
+// readBy runs fn on a reader and gives it back to its pool.
+func (db *sqliteDB) readBy(ctx context.Context, r *reader, pool chan *reader, fn func(tx *Tx) error) error {
+	err := r.read(ctx, fn, db.clock.current())
+	pool <- r
+	db.health.note(err)
+	return err
 }
 
 // read runs fn between BEGIN and ROLLBACK. The statements are not given ctx,

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // runner is a connection with a transaction on it. Its errors are those of this package.
@@ -164,3 +166,6 @@ func One[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any
 	})
 	return one, err
 }
+
+// NewID is a new key for a row: a UUIDv7 in canonical text.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
