@@ -326,3 +326,35 @@ func TestHyperlinkLeadsToAPageOnly(t *testing.T) {
 		}
 	})
 }
+
+func TestLongMessageIsCutInTheInbox(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		long := strings.Repeat("é", 2*longestBody)
+		notification, event := f.notified(long)
+		if body := f.must(200, "GET", notificationsPath+notification+"/", "").str("body"); body != strings.Repeat("é", longestBody-1)+"…" {
+			t.Errorf("the body has %d bytes", len(body))
+		}
+		if message := f.must(200, "GET", eventsPath+event+"/", "").str("context", "message"); message != long {
+			t.Errorf("the event's message has %d bytes", len(message))
+		}
+	})
+}
+
+func TestSecretsAreStarsInTheTrail(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		notification, event := f.notified("full")
+		secrets := `{"password":"canary1","api_token":"canary2","deep":[{"Secret":{"plain":"shown","key":"canary3"},"keys":["canary4",{"x":"shown"}]}],"passing":"shown","order":1}`
+		f.must(200, "PATCH", notificationsPath+notification+"/?token=canary5", `{"event":{"context":`+secrets+`,"user":{"username":"shown","signature":7}}}`)
+		f.must(200, "PATCH", eventsPath+event+"/", `{"context":{},"user":{}}`)
+		trail := f.must(200, "GET", eventsPath+"?action=model_updated", "")
+		if trail.get("pagination", "count") != float64(2) || strings.Contains(trail.text, "canary") {
+			t.Errorf("the trail: %s", trail.text)
+		}
+		if got := strings.Count(trail.text, `"shown"`); got != 8 {
+			t.Errorf("%d of 8 values that are no secrets are left: %s", got, trail.text)
+		}
+		if strings.Count(trail.text, stars) != 11 {
+			t.Errorf("%d stars: %s", strings.Count(trail.text, stars), trail.text)
+		}
+	})
+}
