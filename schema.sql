@@ -136,15 +136,26 @@ CREATE TABLE sweep (
     doubted BIGINT NOT NULL
 );
 
+-- Expressions that make what webhooks send.
+CREATE TABLE mapping (
+    pk         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    expression TEXT NOT NULL
+);
+
 CREATE TABLE transport (
     pk                   TEXT PRIMARY KEY,
     name                 TEXT NOT NULL UNIQUE,
     mode                 TEXT NOT NULL,
     webhook_url          TEXT NOT NULL,
+    body_mapping_pk      TEXT REFERENCES mapping (pk) ON DELETE SET NULL, -- "webhook_mapping" in the API
+    headers_mapping_pk   TEXT REFERENCES mapping (pk) ON DELETE SET NULL,
     send_once            BOOLEAN NOT NULL,
     email_subject_prefix TEXT NOT NULL,
     email_template       TEXT NOT NULL
 );
+CREATE INDEX transport_body_mapping ON transport (body_mapping_pk);
+CREATE INDEX transport_headers_mapping ON transport (headers_mapping_pk);
 
 CREATE TABLE rule (
     pk                     TEXT PRIMARY KEY,
@@ -164,7 +175,7 @@ CREATE INDEX rule_transport_transport ON rule_transport (transport_pk);
 
 CREATE TABLE policy (
     pk                TEXT PRIMARY KEY,
-    kind              TEXT NOT NULL, -- event_matcher
+    kind              TEXT NOT NULL, -- event_matcher, expression
     name              TEXT NOT NULL UNIQUE,
     execution_logging BOOLEAN NOT NULL,
     created           BIGINT NOT NULL,
@@ -172,7 +183,8 @@ CREATE TABLE policy (
     action            TEXT, -- of an event matcher, as are the next three
     client_ip         TEXT,
     app               TEXT,
-    model             TEXT
+    model             TEXT,
+    expression        TEXT -- of an expression
 );
 
 CREATE TABLE binding (
@@ -209,6 +221,7 @@ ALTER TABLE event_hour ALTER COLUMN action TYPE TEXT COLLATE "C";
 ALTER TABLE notification
     ALTER COLUMN pk TYPE TEXT COLLATE "C", ALTER COLUMN severity TYPE TEXT COLLATE "C",
     ALTER COLUMN body TYPE TEXT COLLATE "C", ALTER COLUMN folded TYPE TEXT COLLATE "C";
+ALTER TABLE mapping ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN expression TYPE TEXT COLLATE "C";
 ALTER TABLE transport
     ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN mode TYPE TEXT COLLATE "C",
     ALTER COLUMN webhook_url TYPE TEXT COLLATE "C", ALTER COLUMN email_subject_prefix TYPE TEXT COLLATE "C",
@@ -217,4 +230,4 @@ ALTER TABLE rule ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN severity 
 ALTER TABLE policy
     ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN action TYPE TEXT COLLATE "C",
     ALTER COLUMN client_ip TYPE TEXT COLLATE "C", ALTER COLUMN app TYPE TEXT COLLATE "C",
-    ALTER COLUMN model TYPE TEXT COLLATE "C";
+    ALTER COLUMN model TYPE TEXT COLLATE "C", ALTER COLUMN expression TYPE TEXT COLLATE "C";

@@ -10,7 +10,7 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// API answers the requests under /api/v3/events/transports/. Who may call what is decided before it.
+// API answers the requests under /api/v3/events/transports/ and /propertymappings/notification/. Who may call what is decided before it.
 type API struct {
 	DB *sqldb.DB
 	// UsedBy answers what refers to a transport.
@@ -154,7 +154,7 @@ const errNameTaken = "Notification Transport with this name already exists."
 func check(tx *sqldb.Tx, in drf.Input[TransportPatch], pk string) (*drf.Errors, error) {
 	errs := in.Errors()
 	if in.Patch.Name.Set {
-		taken, err := nameTaken(tx, in.Patch.Name.Value, pk)
+		taken, err := nameTaken(tx, "transport", in.Patch.Name.Value, pk)
 		if err != nil {
 			return nil, err
 		}
@@ -165,9 +165,9 @@ func check(tx *sqldb.Tx, in drf.Input[TransportPatch], pk string) (*drf.Errors, 
 	for _, m := range []struct {
 		name  string
 		field drf.Field[string]
-	}{{"webhook_mapping", in.Patch.WebhookMapping}, {"webhook_mapping_headers", in.Patch.HeadersMapping}} {
-		if m.field.Set && !m.field.Null && !errs.Has(m.name) {
-			errs.Add(m.name, drf.InvalidPK(m.field.Value))
+	}{{"webhook_mapping", in.Patch.BodyMapping}, {"webhook_mapping_headers", in.Patch.HeadersMapping}} {
+		if err := checkMapping(tx, errs, m.name, m.field); err != nil {
+			return nil, err
 		}
 	}
 	return errs, nil

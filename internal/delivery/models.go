@@ -1,5 +1,5 @@
 // Package delivery holds the transports: the ways by which a notification
-// reaches people. Which rule uses which transport is not known here; whoever
+// reaches people, and the mappings that make what a webhook sends. Which rule uses which transport is not known here; whoever
 // asks for that hands in a function.
 package delivery
 
@@ -35,6 +35,8 @@ type Transport struct {
 	Name       string
 	Mode       string // one of the modes above
 	WebhookURL string // "" for none
+	// BodyMapping and HeadersMapping are the pks of the mappings that make what a webhook sends; nil for none.
+	BodyMapping, HeadersMapping *string
 	// SendOnce stops after the first recipient, as a message into a chat channel wants it.
 	SendOnce           bool
 	EmailSubjectPrefix string
@@ -54,7 +56,7 @@ func newTransport() Transport {
 // TransportPatch is what a request asks to be changed of a transport.
 type TransportPatch struct {
 	Name, Mode, WebhookURL            drf.Field[string]
-	WebhookMapping, HeadersMapping    drf.Field[string]
+	BodyMapping, HeadersMapping       drf.Field[string]
 	SendOnce                          drf.Field[bool]
 	EmailSubjectPrefix, EmailTemplate drf.Field[string]
 }
@@ -63,6 +65,8 @@ func (p *TransportPatch) apply(t *Transport) {
 	p.Name.Apply(&t.Name)
 	p.Mode.Apply(&t.Mode)
 	p.WebhookURL.Apply(&t.WebhookURL)
+	p.BodyMapping.ApplyNull(&t.BodyMapping)
+	p.HeadersMapping.ApplyNull(&t.HeadersMapping)
 	p.SendOnce.Apply(&t.SendOnce)
 	p.EmailSubjectPrefix.Apply(&t.EmailSubjectPrefix)
 	p.EmailTemplate.Apply(&t.EmailTemplate)
@@ -75,9 +79,6 @@ func (p *TransportPatch) wantsURL() bool {
 	return p.Mode.Set && webhook && p.WebhookURL.Value == ""
 }
 
-// noMapping answers the mapping fields: there are no mappings to point to.
-func noMapping(*Transport) *string { return nil }
-
 // TransportSerializer is how the API reads and writes a [Transport].
 var TransportSerializer = drf.NewSerializer("NotificationTransport",
 	drf.UUID[Transport, TransportPatch]("pk", func(t *Transport) string { return t.PK }),
@@ -89,13 +90,13 @@ var TransportSerializer = drf.NewSerializer("NotificationTransport",
 		drf.Help("Return selected mode with a UI Label")),
 	drf.URL("webhook_url", func(t *Transport) string { return t.WebhookURL },
 		func(p *TransportPatch) *drf.Field[string] { return &p.WebhookURL }, drf.AllowBlank()),
-	drf.Ref("webhook_mapping", noMapping,
-		func(p *TransportPatch) *drf.Field[string] { return &p.WebhookMapping },
+	drf.Ref("webhook_mapping", func(t *Transport) *string { return t.BodyMapping },
+		func(p *TransportPatch) *drf.Field[string] { return &p.BodyMapping },
 		drf.Nullable(), drf.Alias("webhook_mapping_body", "2025.2")),
 	drf.Bool("send_once", func(t *Transport) bool { return t.SendOnce },
 		func(p *TransportPatch) *drf.Field[bool] { return &p.SendOnce },
 		drf.Help("Only send notification once, for example when sending a webhook into a chat channel.")),
-	drf.Ref("webhook_mapping_headers", noMapping,
+	drf.Ref("webhook_mapping_headers", func(t *Transport) *string { return t.HeadersMapping },
 		func(p *TransportPatch) *drf.Field[string] { return &p.HeadersMapping },
 		drf.Nullable(), drf.Since("2025.2")),
 	drf.Text("email_subject_prefix", func(t *Transport) string { return t.EmailSubjectPrefix },
@@ -113,7 +114,8 @@ var TransportList = &drf.ListSpec{
 		{Name: "send_once", Kind: drf.FilterBool},
 		{Name: "webhook_url"},
 	},
-	Search:    true,
-	Orderings: []string{"pk", "name", "mode", "webhook_url", "send_once", "email_subject_prefix", "email_template"},
-	Default:   []string{"name"},
+	Search: true,
+	Orderings: []string{"pk", "name", "mode", "webhook_url", "webhook_mapping", "webhook_mapping_body", "send_once",
+		"webhook_mapping_headers", "email_subject_prefix", "email_template"},
+	Default: []string{"name"},
 }

@@ -11,10 +11,11 @@ import (
 	"belfry/internal/sqldb"
 )
 
-const transportColumns = `pk, name, mode, webhook_url, send_once, email_subject_prefix, email_template`
+const transportColumns = `pk, name, mode, webhook_url, body_mapping_pk, headers_mapping_pk, send_once, email_subject_prefix, email_template`
 
 func scanTransport(row sqldb.Scanner) (t Transport, err error) {
-	err = row.Scan(&t.PK, &t.Name, &t.Mode, &t.WebhookURL, &t.SendOnce, &t.EmailSubjectPrefix, &t.EmailTemplate)
+	err = row.Scan(&t.PK, &t.Name, &t.Mode, &t.WebhookURL, &t.BodyMapping, &t.HeadersMapping,
+		&t.SendOnce, &t.EmailSubjectPrefix, &t.EmailTemplate)
 	return t, err
 }
 
@@ -76,8 +77,8 @@ func getTransport(tx *sqldb.Tx, from, pk, lock string) (Transport, error) {
 }
 
 func insertTransport(tx *sqldb.Tx, t Transport) error {
-	_, err := tx.Exec(`INSERT INTO transport (`+transportColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		t.PK, t.Name, t.Mode, t.WebhookURL, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
+	_, err := tx.Exec(`INSERT INTO transport (`+transportColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
 	if err != nil {
 		return fmt.Errorf("insert transport: %w", err)
 	}
@@ -85,9 +86,9 @@ func insertTransport(tx *sqldb.Tx, t Transport) error {
 }
 
 func updateTransport(tx *sqldb.Tx, t Transport) error {
-	_, err := tx.Exec(`UPDATE transport SET name = $2, mode = $3, webhook_url = $4, send_once = $5,
-		email_subject_prefix = $6, email_template = $7 WHERE pk = $1`,
-		t.PK, t.Name, t.Mode, t.WebhookURL, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
+	_, err := tx.Exec(`UPDATE transport SET name = $2, mode = $3, webhook_url = $4, body_mapping_pk = $5,
+		headers_mapping_pk = $6, send_once = $7, email_subject_prefix = $8, email_template = $9 WHERE pk = $1`,
+		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
 	if err != nil {
 		return fmt.Errorf("update transport: %w", err)
 	}
@@ -106,11 +107,11 @@ func deleteTransport(tx *sqldb.Tx, pk string) error {
 	return nil
 }
 
-// nameTaken reports whether a transport other than pk has the name.
-func nameTaken(tx *sqldb.Tx, name, pk string) (bool, error) {
+// nameTaken reports whether another row of table than pk has the name.
+func nameTaken(tx *sqldb.Tx, table, name, pk string) (bool, error) {
 	var n int
-	if err := tx.Row(`SELECT COUNT(*) FROM transport WHERE name = $1 AND pk <> $2`, []any{name, pk}, &n); err != nil {
-		return false, fmt.Errorf("look for transport's name: %w", err)
+	if err := tx.Row(`SELECT COUNT(*) FROM `+table+` WHERE name = $1 AND pk <> $2`, []any{name, pk}, &n); err != nil {
+		return false, fmt.Errorf("look for name in %s: %w", table, err)
 	}
 	return n > 0, nil
 }
@@ -121,7 +122,8 @@ func visible(urls bool) string {
 	if urls {
 		return "transport"
 	}
-	return "(SELECT pk, name, mode, '' AS webhook_url, send_once, email_subject_prefix, email_template FROM transport) AS t"
+	return "(SELECT pk, name, mode, '' AS webhook_url, body_mapping_pk, headers_mapping_pk, send_once, " +
+		"email_subject_prefix, email_template FROM transport) AS t"
 }
 
 // listTransports reads the page that q asks for out of from (see visible).
@@ -130,10 +132,16 @@ func listTransports(tx *sqldb.Tx, q *drf.Query, from string) (sqldb.Page[Transpo
 		Columns: transportColumns, From: from, PK: "pk", Scan: scanTransport,
 		Text:   "name || ' ' || mode || ' ' || webhook_url",
 		Exact:  [][2]string{{"name", "name"}, {"mode", "mode"}, {"webhook_url", "webhook_url"}},
-		Orders: map[string]string{},
+		Orders: map[string]string{
+			"webhook_mapping":         "COALESCE(body_mapping_pk, '')",
+			"webhook_mapping_body":    "COALESCE(body_mapping_pk, '')",
+			"webhook_mapping_headers": "COALESCE(headers_mapping_pk, '')",
+		},
 	}
 	for _, name := range TransportList.Orderings {
-		table.Orders[name] = name // they are columns
+		if table.Orders[name] == "" {
+			table.Orders[name] = name // the others are columns
+		}
 	}
 	var where sqldb.Where
 	if value, ok := q.Bool("send_once"); ok {

@@ -1,0 +1,42 @@
+package delivery
+
+import (
+	"belfry/internal/drf"
+	"belfry/internal/sqldb"
+)
+
+// Mapping is an expression that makes the body or the headers of what a webhook sends. Its name is unique.
+type Mapping struct {
+	PK         string
+	Name       string
+	Expression string // as it was sent, but for white space around it; stored and not run yet
+}
+
+func newMapping() Mapping { return Mapping{PK: sqldb.NewID()} }
+
+// MappingPatch is what a request asks to be changed of a mapping.
+type MappingPatch struct {
+	Name, Expression drf.Field[string]
+}
+
+func (p *MappingPatch) apply(m *Mapping) {
+	p.Name.Apply(&m.Name)
+	p.Expression.Apply(&m.Expression)
+}
+
+// MappingSerializer is how the API reads and writes a [Mapping].
+var MappingSerializer = drf.NewSerializer("NotificationWebhookMapping",
+	drf.UUID[Mapping, MappingPatch]("pk", func(m *Mapping) string { return m.PK }),
+	drf.Text("name", func(m *Mapping) string { return m.Name },
+		func(p *MappingPatch) *drf.Field[string] { return &p.Name }, drf.Required()),
+	drf.Text("expression", func(m *Mapping) string { return m.Expression },
+		func(p *MappingPatch) *drf.Field[string] { return &p.Expression }, drf.Required()),
+)
+
+// MappingList is what GET /propertymappings/notification/ takes.
+var MappingList = &drf.ListSpec{
+	Filters:   []drf.Filter{{Name: "name"}},
+	Search:    true,
+	Orderings: []string{"pk", "name", "expression"},
+	Default:   []string{"name"},
+}
