@@ -22,7 +22,7 @@ var unknownKeys = strings.NewReplacer(
 	"{event_uuid}", "01890000-0000-7000-8000-000000000000", "{uuid}", "01890000-0000-7000-8000-000000000000",
 	"{pbm_uuid}", "01890000-0000-7000-8000-000000000000", "{policy_uuid}", "01890000-0000-7000-8000-000000000000",
 	"{policy_binding_uuid}", "01890000-0000-7000-8000-000000000000", "{group_uuid}", "01890000-0000-7000-8000-000000000000",
-	"{id}", "999999", "{identifier}", "unknown",
+	"{pm_uuid}", "01890000-0000-7000-8000-000000000000", "{id}", "999999", "{identifier}", "unknown",
 )
 
 // role is a caller of the matrix: a name for its column and the key that it shows.

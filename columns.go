@@ -56,6 +56,14 @@ func subjectOf(e *Event, c *columns) rules.Subject {
 	return s
 }
 
+// subjectOfJSON is an event of the API as rules see it, and what is wrong with it. What it leaves out is as in a new event.
+func subjectOfJSON(event drf.JSON) (rules.Subject, *drf.Errors) {
+	in := EventSerializer.Decode([]byte(event), drf.Partial)
+	e := newEvent(in.Patch, OriginAPI)
+	c := columnsOf(&e)
+	return subjectOf(&e, &c), in.Errors()
+}
+
 // foldEvent joins what search looks at, a field a line: a term has no line break, so it never
 // matches across two fields.
 func foldEvent(e *Event) string {

@@ -29,7 +29,7 @@ func newServer(db *sqldb.DB, log *slog.Logger) *server {
 	s := &server{db: db, log: log, recorder: &recorder{db: db}}
 	s.identity = identity.New(db, log)
 	s.identity.UsedBy = usedByRules
-	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport}
+	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON}
 	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport}
 	return s
 }
@@ -139,10 +139,28 @@ func (s *server) ruleRoutes() []route {
 			put(admin, de.UpdateTransport), patch(admin, de.UpdateTransport), remove(admin, de.DeleteTransport)}},
 		{"/api/v3/events/transports/{uuid}/used_by/", []verb{get(admin, de.TransportUsedBy)}},
 
+		{"/api/v3/propertymappings/notification/", []verb{get(admin, de.ListMappings), post(admin, de.CreateMapping)}},
+		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(admin, de.GetMapping),
+			put(admin, de.UpdateMapping), patch(admin, de.UpdateMapping), remove(admin, de.DeleteMapping)}},
+		{"/api/v3/propertymappings/notification/{pm_uuid}/used_by/", []verb{get(admin, de.MappingUsedBy)}},
+
+		{"/api/v3/policies/all/", []verb{get(admin, ru.ListPolicies)}},
+		{"/api/v3/policies/all/types/", []verb{get(admin, ru.PolicyTypes)}},
+		{"/api/v3/policies/all/cache_info/", []verb{get(admin, ru.PolicyCacheInfo)}},
+		{"/api/v3/policies/all/cache_clear/", []verb{post(admin, ru.ClearPolicyCache)}},
+		{"/api/v3/policies/all/{policy_uuid}/", []verb{get(admin, ru.GetPolicy), remove(admin, ru.DeletePolicy)}},
+		{"/api/v3/policies/all/{policy_uuid}/test/", []verb{post(admin, ru.TestPolicy)}},
+		{"/api/v3/policies/all/{policy_uuid}/used_by/", []verb{get(admin, ru.PolicyUsedBy)}},
+
 		{"/api/v3/policies/event_matcher/", []verb{get(admin, ru.ListMatchers), post(admin, ru.CreateMatcher)}},
 		{"/api/v3/policies/event_matcher/{policy_uuid}/", []verb{get(admin, ru.GetMatcher),
 			put(admin, ru.UpdateMatcher), patch(admin, ru.UpdateMatcher), remove(admin, ru.DeleteMatcher)}},
 		{"/api/v3/policies/event_matcher/{policy_uuid}/used_by/", []verb{get(admin, ru.MatcherUsedBy)}},
+
+		{"/api/v3/policies/expression/", []verb{get(admin, ru.ListExpressions), post(admin, ru.CreateExpression)}},
+		{"/api/v3/policies/expression/{policy_uuid}/", []verb{get(admin, ru.GetExpression),
+			put(admin, ru.UpdateExpression), patch(admin, ru.UpdateExpression), remove(admin, ru.DeleteExpression)}},
+		{"/api/v3/policies/expression/{policy_uuid}/used_by/", []verb{get(admin, ru.ExpressionUsedBy)}},
 
 		{"/api/v3/policies/bindings/", []verb{get(admin, ru.ListBindings), post(admin, ru.CreateBinding)}},
 		{"/api/v3/policies/bindings/{policy_binding_uuid}/", []verb{get(admin, ru.GetBinding),

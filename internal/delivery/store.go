@@ -130,8 +130,8 @@ func visible(urls bool) string {
 func listTransports(tx *sqldb.Tx, q *drf.Query, from string) (sqldb.Page[Transport], error) {
 	table := listing.Table[Transport]{
 		Columns: transportColumns, From: from, PK: "pk", Scan: scanTransport,
-		Text:   "name || ' ' || mode || ' ' || webhook_url",
-		Exact:  [][2]string{{"name", "name"}, {"mode", "mode"}, {"webhook_url", "webhook_url"}},
+		Text:  "name || ' ' || mode || ' ' || webhook_url",
+		Exact: [][2]string{{"name", "name"}, {"mode", "mode"}, {"webhook_url", "webhook_url"}},
 		Orders: map[string]string{
 			"webhook_mapping":         "COALESCE(body_mapping_pk, '')",
 			"webhook_mapping_body":    "COALESCE(body_mapping_pk, '')",

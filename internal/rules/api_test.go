@@ -40,7 +40,7 @@ func each(t *testing.T, test func(c *client)) {
 				}
 			}
 			return "", nil
-		}}
+		}, Subject: eventAction}
 		router := mux.NewRouter()
 		route := func(path string, methods map[string]handler) {
 			router.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -57,10 +57,28 @@ func each(t *testing.T, test func(c *client)) {
 		crud("/rules/", "pbm_uuid", a.ListRules, a.CreateRule, a.GetRule, a.UpdateRule, a.DeleteRule, a.RuleUsedBy)
 		crud("/matchers/", "policy_uuid", a.ListMatchers, a.CreateMatcher, a.GetMatcher, a.UpdateMatcher, a.DeleteMatcher, a.MatcherUsedBy)
 		crud("/bindings/", "policy_binding_uuid", a.ListBindings, a.CreateBinding, a.GetBinding, a.UpdateBinding, a.DeleteBinding, a.BindingUsedBy)
+		crud("/expressions/", "policy_uuid", a.ListExpressions, a.CreateExpression, a.GetExpression, a.UpdateExpression, a.DeleteExpression, a.ExpressionUsedBy)
+		route("/policies/", map[string]handler{"GET": a.ListPolicies})
+		route("/policies/types/", map[string]handler{"GET": a.PolicyTypes})
+		route("/policies/cache_info/", map[string]handler{"GET": a.PolicyCacheInfo})
+		route("/policies/cache_clear/", map[string]handler{"POST": a.ClearPolicyCache})
+		route("/policies/{policy_uuid}/", map[string]handler{"GET": a.GetPolicy, "DELETE": a.DeletePolicy})
+		route("/policies/{policy_uuid}/test/", map[string]handler{"POST": a.TestPolicy})
+		route("/policies/{policy_uuid}/used_by/", map[string]handler{"GET": a.PolicyUsedBy})
 		server := httptest.NewServer(router)
 		t.Cleanup(server.Close)
 		test(&client{t: t, db: db, url: server.URL})
 	})
+}
+
+// eventAction stands for the root's reading of events: of the action alone, which is never "refused".
+func eventAction(event drf.JSON) (Subject, *drf.Errors) {
+	var e struct{ Action string }
+	errs := drf.NewErrors()
+	if err := json.Unmarshal([]byte(event), &e); err != nil || e.Action == "refused" {
+		errs.Add("action", "No.")
+	}
+	return Subject{Action: e.Action}, errs
 }
 
 // The people of the tests: ann and ben are operators, cat has left, dan is in no group; leads are operators too.
@@ -186,7 +204,7 @@ func noSuch(field, pk string) string {
 
 func TestUnknownObjectIsSaidBeforeAnythingAboutTheBody(t *testing.T) {
 	each(t, func(c *client) {
-		for _, path := range []string{"/rules/", "/matchers/", "/bindings/"} {
+		for _, path := range []string{"/rules/", "/matchers/", "/expressions/", "/bindings/"} {
 			for _, pk := range []string{nobody, "zz"} {
 				for _, method := range []string{"GET", "PUT", "PATCH", "DELETE"} {
 					c.want(method, path+pk+"/", `{`, 404, `{"detail":"Not found."}`)
@@ -201,9 +219,10 @@ func TestEveryChangeRaisesTheGeneration(t *testing.T) {
 	each(t, func(c *client) {
 		target := c.create("/rules/", `{"name":"target"}`)
 		for path, bodies := range map[string][3]string{
-			"/rules/":    {`{"name":"a"}`, `{"name":"b"}`, `{"severity":"alert"}`},
-			"/matchers/": {`{"name":"a"}`, `{"name":"b"}`, `{"app":"authentik.core"}`},
-			"/bindings/": {`{"target":"` + target + `","group":"` + operators + `","order":0}`, `{"target":"` + target + `","order":1}`, `{"enabled":false}`},
+			"/rules/":       {`{"name":"a"}`, `{"name":"b"}`, `{"severity":"alert"}`},
+			"/matchers/":    {`{"name":"a"}`, `{"name":"b"}`, `{"app":"authentik.core"}`},
+			"/expressions/": {`{"name":"a","expression":"x"}`, `{"name":"b","expression":"y"}`, `{"expression":"z"}`},
+			"/bindings/":    {`{"target":"` + target + `","group":"` + operators + `","order":0}`, `{"target":"` + target + `","order":1}`, `{"enabled":false}`},
 		} {
 			last := c.generation()
 			raised := func(step string) {

@@ -11,7 +11,6 @@ import (
 
 const (
 	ruleTaken    = "Notification Rule with this name already exists."
-	matcherTaken = "Event Matcher Policy with this name already exists."
 	bindingTaken = "The fields policy, target, order must make a unique set."
 )
 
@@ -39,13 +38,25 @@ func applyRule(a *API, tx *sqldb.Tx, in drf.Input[RulePatch], r *Rule) error {
 
 func applyMatcher(_ *API, tx *sqldb.Tx, in drf.Input[MatcherPatch], m *Matcher) error {
 	errs := in.Errors()
-	if err := checkName(tx, errs, "policy", m.PK, in.Patch.Name, matcherTaken); err != nil {
+	if err := checkName(tx, errs, "policy", m.PK, in.Patch.Name, kinds[kindMatcher].taken()); err != nil {
 		return err
 	}
 	if err := errs.Err(); err != nil {
 		return err
 	}
 	in.Patch.apply(m)
+	return nil
+}
+
+func applyExpression(_ *API, tx *sqldb.Tx, in drf.Input[ExpressionPatch], e *ExpressionPolicy) error {
+	errs := in.Errors()
+	if err := checkName(tx, errs, "policy", e.PK, in.Patch.Name, kinds[kindExpression].taken()); err != nil {
+		return err
+	}
+	if err := errs.Err(); err != nil {
+		return err
+	}
+	in.Patch.apply(e)
 	return nil
 }
 

@@ -7,12 +7,14 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// API answers the requests under /api/v3/events/rules/, /policies/event_matcher/ and /policies/bindings/.
+// API answers the requests under /api/v3/events/rules/ and /policies/.
 // Who may call what is decided before it.
 type API struct {
 	DB *sqldb.DB
 	// MissingTransport answers the first of pks that is no transport, or "" when all are.
 	MissingTransport func(tx *sqldb.Tx, pks []string) (string, error)
+	// Subject reads an event, as the API writes it or a part of that, for the test of a policy.
+	Subject func(event drf.JSON) (Subject, *drf.Errors)
 }
 
 var rules = noun[Rule, RulePatch]{
@@ -28,11 +30,11 @@ var matchers = noun[Matcher, MatcherPatch]{
 	name: "policy", path: "policy_uuid",
 	serializer: MatcherSerializer, spec: MatcherList,
 	list: listMatchers, get: getMatcher,
-	fill:  func(*sqldb.Tx, []Matcher) error { return nil },
-	fresh: func() Matcher { return Matcher{PK: sqldb.NewID()} },
+	fill:  fillNothing[Matcher],
+	fresh: newMatcher,
 	apply: applyMatcher, insert: insertMatcher, update: updateMatcher,
-	taken:  func() error { return drf.Invalid("name", matcherTaken) },
-	usedBy: usedByOfMatcher,
+	taken:  func() error { return drf.Invalid("name", kinds[kindMatcher].taken()) },
+	usedBy: usedByOfPolicy,
 }
 
 var bindings = noun[Binding, BindingPatch]{

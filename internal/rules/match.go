@@ -64,7 +64,7 @@ func Load(tx *sqldb.Tx) (*Snapshot, error) {
 	}
 	for _, bindings := range s.bindings {
 		for i := range bindings {
-			bindings[i].policy = pick(matchers, bindings[i].PolicyPK)
+			bindings[i].matcher = pick(matchers, bindings[i].PolicyPK)
 		}
 	}
 	return &s, nil
@@ -87,8 +87,10 @@ func (s *Snapshot) Match(e Subject) []Match {
 func (s *Snapshot) passes(b Binding, e Subject) bool {
 	var result bool
 	switch {
-	case b.policy != nil:
-		result = b.policy.passes(e)
+	case b.matcher != nil:
+		result = b.matcher.passes(e)
+	case b.PolicyPK != nil:
+		result = b.OnFailure // an expression: as long as none is run, each is a policy that fails
 	case e.UserPK != nil && b.GroupPK != nil:
 		result = s.directory.IsMember(*b.GroupPK, *e.UserPK)
 	case e.UserPK != nil && b.UserPK != nil:
@@ -116,15 +118,32 @@ func (s *Snapshot) recipients(r Rule, e Subject) []int64 {
 
 // passes reports whether the event has everything that the matcher asks for.
 func (m *Matcher) passes(e Subject) bool {
+	for _, c := range m.criteria(e) {
+		if !c.matched() {
+			return false
+		}
+	}
+	return true
+}
+
+// criterion is one thing that a matcher may ask for.
+type criterion struct {
+	name string
+	want *string // nil where the matcher does not ask for it
+	got  *string // nil where the event does not have it
+}
+
+// criteria are what the matcher may ask for, and what the event has of it.
+func (m *Matcher) criteria(e Subject) [4]criterion {
 	var model *string
 	if e.ModelApp != nil && e.ModelName != nil {
 		full := *e.ModelApp + "." + *e.ModelName
 		model = &full
 	}
-	return asked(m.Action, &e.Action) && asked(m.ClientIP, &e.ClientIP) && asked(m.App, &e.App) && asked(m.Model, model)
+	return [4]criterion{
+		{"Action", m.Action, &e.Action}, {"Client IP", m.ClientIP, &e.ClientIP}, {"App", m.App, &e.App}, {"Model", m.Model, model},
+	}
 }
 
-// asked reports whether got is what is wanted; what is not wanted is always right.
-func asked(want, got *string) bool {
-	return want == nil || got != nil && *got == *want
-}
+// matched reports whether got is what is wanted; what is not wanted is always right.
+func (c criterion) matched() bool { return c.want == nil || c.got != nil && *c.got == *c.want }

@@ -77,10 +77,12 @@ func TestMatcherPassesWhatHasAllThatItAsksFor(t *testing.T) {
 
 func TestRuleFiresWhenAnyEnabledBindingPasses(t *testing.T) {
 	people := directory(t)
-	yes := Binding{Enabled: true, policy: &Matcher{}}
-	no := Binding{Enabled: true, policy: &Matcher{Action: ptr("never")}}
+	yes := Binding{Enabled: true, matcher: &Matcher{}}
+	no := Binding{Enabled: true, matcher: &Matcher{Action: ptr("never")}}
 	not := func(b Binding) Binding { b.Negate = true; return b }
 	off := func(b Binding) Binding { b.Enabled = false; return b }
+	expression := Binding{Enabled: true, PolicyPK: ptr("e")}
+	failsOpen := Binding{Enabled: true, PolicyPK: ptr("e"), OnFailure: true}
 	group := Binding{Enabled: true, GroupPK: ptr(operators)}
 	user := Binding{Enabled: true, UserPK: ptr(ann)}
 	by := func(pk int64) Subject { return Subject{UserPK: &pk} }
@@ -101,6 +103,11 @@ func TestRuleFiresWhenAnyEnabledBindingPasses(t *testing.T) {
 		{"one of two, the last", []Binding{no, yes}, login, true},
 		{"none of two", []Binding{no, not(yes)}, login, false},
 		{"only the disabled one of two", []Binding{no, off(yes)}, login, false},
+		{"an expression, which is not run", []Binding{expression}, login, false},
+		{"an expression, negated", []Binding{not(expression)}, login, true},
+		{"an expression whose failure passes", []Binding{failsOpen}, login, true},
+		{"an expression whose failure passes, negated", []Binding{not(failsOpen)}, login, false},
+		{"a matcher does not fail", []Binding{{Enabled: true, matcher: no.matcher, PolicyPK: ptr("m"), OnFailure: true}}, login, false},
 		{"group of the event's user", []Binding{group}, by(ann), true},
 		{"group of an inactive user", []Binding{group}, by(cat), true},
 		{"group above the user's", []Binding{group}, by(eve), true},
@@ -147,7 +154,7 @@ func TestRecipientsAreActiveAndCountOnce(t *testing.T) {
 	} {
 		s := Snapshot{
 			rules:     []Rule{test.rule},
-			bindings:  map[string][]Binding{"": {{Enabled: true, policy: &Matcher{}}}},
+			bindings:  map[string][]Binding{"": {{Enabled: true, matcher: &Matcher{}}}},
 			directory: people,
 		}
 		matches := s.Match(Subject{UserPK: test.user})
@@ -209,7 +216,7 @@ func naiveMatch(rules []Rule, bindings map[string][]Binding, members map[string]
 		fires := false
 		for _, b := range bindings[r.PK] {
 			differs := false
-			if m := b.policy; m != nil {
+			if m := b.matcher; m != nil {
 				model := "?"
 				if e.ModelApp != nil && e.ModelName != nil {
 					model = strings.Join([]string{*e.ModelApp, *e.ModelName}, ".")
@@ -289,7 +296,7 @@ func TestMatchAgreesWithTheNaiveFormulation(t *testing.T) {
 				b := Binding{Enabled: flag("enabled"), Negate: flag("negate")}
 				switch rapid.IntRange(0, 2).Draw(rt, "subject") {
 				case 0:
-					b.policy = &Matcher{Action: maybe("action", "x", "y"), App: maybe("app", "x", "y"),
+					b.matcher = &Matcher{Action: maybe("action", "x", "y"), App: maybe("app", "x", "y"),
 						ClientIP: maybe("ip", "x", "y"), Model: maybe("model", "x.y", "y.x")}
 				case 1:
 					b.GroupPK = ptr(rapid.SampledFrom([]string{operators, leads}).Draw(rt, "bound group"))

@@ -1,4 +1,4 @@
-// Package rules holds notification rules, the event matchers that are bound to
+// Package rules holds notification rules, the policies that are bound to
 // them, and the decision which rules an event fires and who receives it (see
 // [Snapshot.Match]). By which way it is sent is not known here: a transport is no more than its pk.
 package rules
@@ -78,98 +78,7 @@ var RuleList = &drf.ListSpec{
 	Default:   []string{"name"},
 }
 
-// Matcher is a policy that looks at an event. What is nil is not looked at; one that
-// looks at nothing lets every event pass. Its name is unique among all policies.
-type Matcher struct {
-	PK               string
-	Name             string
-	ExecutionLogging bool
-	Action           *string // exact
-	ClientIP         *string // exact, as text
-	App              *string // exact
-	Model            *string // app.model_name, such as authentik_core.user
-
-	created, lastUpdated int64 // UTC microseconds
-	boundTo              int64 // how many bindings there are of it
-}
-
-// MatcherPatch is what a request asks to be changed of a matcher.
-type MatcherPatch struct {
-	Name                         drf.Field[string]
-	ExecutionLogging             drf.Field[bool]
-	Action, ClientIP, App, Model drf.Field[string]
-}
-
-func (p *MatcherPatch) apply(m *Matcher) {
-	p.Name.Apply(&m.Name)
-	p.ExecutionLogging.Apply(&m.ExecutionLogging)
-	p.Action.ApplyNull(&m.Action)
-	p.ClientIP.ApplyNull(&m.ClientIP)
-	p.App.ApplyNull(&m.App)
-	p.Model.ApplyNull(&m.Model)
-}
-
-// constant is a field that says the same of every matcher.
-func constant(name, value, help string) drf.Def[Matcher, MatcherPatch] {
-	return drf.Text[Matcher, MatcherPatch](name, func(*Matcher) string { return value }, nil, drf.Help(help))
-}
-
-// policyFields are what every policy shows of itself, whatever its kind.
-var policyFields = []drf.Def[Matcher, MatcherPatch]{
-	drf.UUID[Matcher, MatcherPatch]("pk", func(m *Matcher) string { return m.PK }),
-	drf.Text("name", func(m *Matcher) string { return m.Name },
-		func(p *MatcherPatch) *drf.Field[string] { return &p.Name }, drf.Required()),
-	drf.Bool("execution_logging", func(m *Matcher) bool { return m.ExecutionLogging },
-		func(p *MatcherPatch) *drf.Field[bool] { return &p.ExecutionLogging },
-		drf.Help("When this option is enabled, all executions of this policy will be logged. "+
-			"By default, only execution errors are logged.")),
-	constant("component", "ak-policy-event-matcher-form", "Get object component so that we know how to edit the object"),
-	constant("verbose_name", "Event Matcher Policy", "Return object's verbose_name"),
-	constant("verbose_name_plural", "Event Matcher Policies", "Return object's plural verbose_name"),
-	constant("meta_model_name", "authentik_policies_event_matcher.eventmatcherpolicy", "Return internal model name"),
-	drf.Int[Matcher, MatcherPatch]("bound_to", func(m *Matcher) int64 { return m.boundTo }, nil,
-		drf.Help("Return objects policy is bound to")),
-}
-
-// PolicySerializer is how a binding shows its policy, whatever its kind.
-var PolicySerializer = drf.NewSerializer("Policy", policyFields...)
-
-// MatcherSerializer is how the API reads and writes a [Matcher].
-var MatcherSerializer = drf.NewSerializer("EventMatcherPolicy", append(policyFields[:len(policyFields):len(policyFields)],
-	drf.NullChoice("action", EventActions, func(m *Matcher) *string { return m.Action },
-		func(p *MatcherPatch) *drf.Field[string] { return &p.Action },
-		drf.Help("Match created events with this action type. When left empty, all action types will be matched.")),
-	drf.NullText("client_ip", func(m *Matcher) *string { return m.ClientIP },
-		func(p *MatcherPatch) *drf.Field[string] { return &p.ClientIP },
-		drf.Help("Matches Event's Client IP (strict matching, for network matching use an Expression Policy)")),
-	drf.NullChoice("app", apps, func(m *Matcher) *string { return m.App },
-		func(p *MatcherPatch) *drf.Field[string] { return &p.App },
-		drf.Help("Match events created by selected application. When left empty, all applications are matched.")),
-	drf.NullChoice("model", eventModels, func(m *Matcher) *string { return m.Model },
-		func(p *MatcherPatch) *drf.Field[string] { return &p.Model },
-		drf.Help("Match events created by selected model. When left empty, all models are matched. "+
-			"When an app is selected, all the application's models are matched.")),
-)...)
-
-// MatcherList is what GET /policies/event_matcher/ takes.
-var MatcherList = &drf.ListSpec{
-	Filters: []drf.Filter{
-		{Name: "action", Kind: drf.FilterChoice, Choices: EventActions},
-		{Name: "app"},
-		{Name: "client_ip"},
-		{Name: "created", Kind: drf.FilterTime},
-		{Name: "execution_logging", Kind: drf.FilterBool},
-		{Name: "last_updated", Kind: drf.FilterTime},
-		{Name: "model"},
-		{Name: "name"},
-		{Name: "policy_uuid", Kind: drf.FilterUUID},
-	},
-	Search:    true,
-	Orderings: []string{"pk", "name", "execution_logging", "action", "client_ip", "app", "model"},
-	Default:   []string{"name"},
-}
-
-// Binding ties one policy, group or user to a rule. It passes an event if the matcher does, if
+// Binding ties one policy, group or user to a rule. It passes an event if the policy does, if
 // the event's user is a member, or if it is that user; Negate turns that round.
 type Binding struct {
 	PK        string
@@ -183,9 +92,11 @@ type Binding struct {
 	Timeout   int64 // seconds
 	OnFailure bool  // the result of a policy that fails
 
-	policy *Matcher // of PolicyPK, filled in for answers, as are the next two
+	policy *Policy // of PolicyPK, filled in for answers, as are the next two
 	group  *identity.Group
 	user   *identity.User
+
+	matcher *Matcher // of PolicyPK, filled in for matching; nil if that is an expression
 }
 
 // newBinding has a pk of its own and the defaults of authentik.
@@ -229,7 +140,7 @@ var BindingSerializer = drf.NewSerializer("PolicyBinding",
 		func(p *BindingPatch) *drf.Field[string] { return &p.Group }, drf.Nullable()),
 	drf.IntRef("user", func(b *Binding) *int64 { return b.UserPK },
 		func(p *BindingPatch) *drf.Field[int64] { return &p.User }, drf.Nullable()),
-	drf.Nested[Binding, BindingPatch]("policy_obj", PolicySerializer, func(b *Binding) *Matcher { return b.policy }, nil),
+	drf.Nested[Binding, BindingPatch]("policy_obj", PolicySerializer, func(b *Binding) *Policy { return b.policy }, nil),
 	drf.Nested[Binding, BindingPatch]("group_obj", identity.GroupSerializer, func(b *Binding) *identity.Group { return b.group }, nil),
 	drf.Nested[Binding, BindingPatch]("user_obj", identity.UserSerializer, func(b *Binding) *identity.User { return b.user }, nil),
 	drf.Ref("target", func(b *Binding) *string { return &b.TargetPK },

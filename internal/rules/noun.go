@@ -11,7 +11,7 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// noun is what the handlers of rules, matchers and bindings differ in. Everything
+// noun is what the handlers of rules, policies and bindings differ in. Everything
 // that changes one of them raises the generation in the same write.
 type noun[M, P any] struct {
 	name       string // of its table
@@ -168,3 +168,6 @@ func (n *noun[M, P]) fillOne(tx *sqldb.Tx, m *M) error {
 	*m = rows[0]
 	return err
 }
+
+// fillNothing is fill where answers show nothing besides.
+func fillNothing[M any](*sqldb.Tx, []M) error { return nil }

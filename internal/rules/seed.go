@@ -29,7 +29,8 @@ func Seed(tx *sqldb.Tx, groupPK, emailPK, localPK string) error {
 			return err
 		}
 		for i, want := range s.matchers {
-			m := Matcher{PK: sqldb.NewID(), Name: want.name, Action: &want.action}
+			m := newMatcher()
+			m.Name, m.Action = want.name, &want.action
 			if err := insertMatcher(tx, &m); err != nil {
 				return err
 			}

@@ -115,7 +115,7 @@ func fillBindings(tx *sqldb.Tx, bindings []Binding) error {
 			userPKs = append(userPKs, *b.UserPK)
 		}
 	}
-	matchers, err := loadMatchers(tx)
+	policies, err := loadPolicies(tx)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func fillBindings(tx *sqldb.Tx, bindings []Binding) error {
 	}
 	for i := range bindings {
 		b := &bindings[i]
-		b.policy, b.group, b.user = pick(matchers, b.PolicyPK), pick(groups, b.GroupPK), pick(users, b.UserPK)
+		b.policy, b.group, b.user = pick(policies, b.PolicyPK), pick(groups, b.GroupPK), pick(users, b.UserPK)
 	}
 	return nil
 }

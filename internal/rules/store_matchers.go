@@ -8,18 +8,13 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// kindMatcher tells event matchers from other policies in their common table.
-const kindMatcher = "event_matcher"
-
 const (
-	matcherColumns = `p.pk, p.name, p.execution_logging, p.created, p.last_updated, p.action, p.client_ip, p.app, p.model,
-		(SELECT COUNT(*) FROM binding b WHERE b.policy_pk = p.pk)`
-	isMatcher = `p.kind = '` + kindMatcher + `'`
+	matcherColumns = policyColumns + `, p.action, p.client_ip, p.app, p.model`
+	isMatcher      = `p.kind = '` + kindMatcher + `'`
 )
 
 func scanMatcher(row sqldb.Scanner) (m Matcher, err error) {
-	err = row.Scan(&m.PK, &m.Name, &m.ExecutionLogging, &m.created, &m.lastUpdated,
-		&m.Action, &m.ClientIP, &m.App, &m.Model, &m.boundTo)
+	err = row.Scan(append(m.columns(), &m.Action, &m.ClientIP, &m.App, &m.Model)...)
 	return m, err
 }
 
@@ -48,14 +43,7 @@ var matcherTable = listing.Table[Matcher]{
 func listMatchers(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Matcher], error) {
 	var where sqldb.Where
 	where.Add(isMatcher)
-	for _, name := range []string{"created", "last_updated"} {
-		if value, ok := q.Time(name); ok {
-			where.Add("p."+name+" = ?", value)
-		}
-	}
-	if value, ok := q.Bool("execution_logging"); ok {
-		where.Add("p.execution_logging = ?", value)
-	}
+	filterPolicies(q, &where)
 	return matcherTable.Page(tx, q, where)
 }
 
@@ -85,7 +73,7 @@ func insertMatcher(tx *sqldb.Tx, m *Matcher) error {
 	m.created, m.lastUpdated = tx.Now(), tx.Now()
 	_, err := tx.Exec(`INSERT INTO policy (pk, kind, name, execution_logging, created, last_updated, action, client_ip, app, model)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		m.PK, kindMatcher, m.Name, m.ExecutionLogging, m.created, m.lastUpdated, m.Action, m.ClientIP, m.App, m.Model)
+		m.PK, m.kind, m.Name, m.ExecutionLogging, m.created, m.lastUpdated, m.Action, m.ClientIP, m.App, m.Model)
 	if err != nil {
 		return fmt.Errorf("insert event matcher: %w", err)
 	}

@@ -28,7 +28,7 @@ func UsedByOfUser(tx *sqldb.Tx, userPK int64) ([]drf.UsedBy, error) {
 	return usedByBindings(tx, "b.user_pk", userPK)
 }
 
-func usedByOfMatcher(tx *sqldb.Tx, pk string) ([]drf.UsedBy, error) {
+func usedByOfPolicy(tx *sqldb.Tx, pk string) ([]drf.UsedBy, error) {
 	return usedByBindings(tx, "b.policy_pk", pk)
 }
 
