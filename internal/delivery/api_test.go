@@ -52,6 +52,15 @@ func each(t *testing.T, test func(c *client)) {
 		handle("/transports/{uuid}/used_by/", map[string]func(http.ResponseWriter, *http.Request) error{
 			"GET": api.TransportUsedBy,
 		})
+		handle("/mappings/", map[string]func(http.ResponseWriter, *http.Request) error{
+			"GET": api.ListMappings, "POST": api.CreateMapping,
+		})
+		handle("/mappings/{pm_uuid}/", map[string]func(http.ResponseWriter, *http.Request) error{
+			"GET": api.GetMapping, "PUT": api.UpdateMapping, "PATCH": api.UpdateMapping, "DELETE": api.DeleteMapping,
+		})
+		handle("/mappings/{pm_uuid}/used_by/", map[string]func(http.ResponseWriter, *http.Request) error{
+			"GET": api.MappingUsedBy,
+		})
 		server := httptest.NewServer(router)
 		t.Cleanup(server.Close)
 		c.url = server.URL
@@ -104,7 +113,13 @@ func (c *client) create(body string) string {
 // names lists the transports of a query by name.
 func (c *client) names(query string) string {
 	c.t.Helper()
-	_, answer := c.call("GET", "/transports/?"+query, "")
+	return c.namesAt("/transports/?" + query)
+}
+
+// namesAt lists the objects of a page by name.
+func (c *client) namesAt(path string) string {
+	c.t.Helper()
+	_, answer := c.call("GET", path, "")
 	var names []string
 	for _, part := range strings.Split(answer, `"name":"`)[1:] {
 		name, _, _ := strings.Cut(part, `"`)

@@ -103,9 +103,12 @@ func TestGroupErrorsAreDRFs(t *testing.T) {
 
 func TestGroupListFiltersSearchesAndOrders(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
-		s.user("ann", s.group(`{"name":"Ops"}`))
-		s.group(`{"name":"ärzte"}`)
+		ops := s.group(`{"name":"Ops"}`)
+		s.user("ann", ops)
+		s.group(`{"name":"ärzte","parent":"` + ops + `"}`)
 		for query, want := range map[string]string{
+			"ordering=-parent":                `ärzte Ops authentik Admins`,
+			"ordering=parent__name,-name":     `authentik Admins Ops ärzte`,
 			"":                                `Ops authentik Admins ärzte`,
 			"ordering=-num_pk":                `ärzte Ops authentik Admins`,
 			"ordering=-is_superuser,-name":    `authentik Admins ärzte Ops`,

@@ -123,9 +123,9 @@ var GroupList = &drf.ListSpec{
 	Filters: []drf.Filter{
 		{Name: "name"}, {Name: "is_superuser", Kind: drf.FilterBool},
 		{Name: "members_by_pk", Kind: drf.FilterTexts}, {Name: "members_by_username", Kind: drf.FilterTexts},
-		{Name: "include_users", Kind: drf.FilterBool},
+		{Name: "include_users", Kind: drf.FilterBool}, {Name: "attributes", Help: helpAttributes},
 	},
 	Search:    true,
-	Orderings: []string{"pk", "num_pk", "name", "is_superuser"},
+	Orderings: []string{"pk", "num_pk", "name", "is_superuser", "parent", "parent__name"},
 	Default:   []string{"name"},
 }

@@ -102,6 +102,7 @@ var roleSerializer = drf.NewSerializer("Role",
 const (
 	helpUserName   = "User's display name."
 	helpUserActive = "Designates whether this user should be treated as active. Unselect this instead of deleting accounts."
+	helpAttributes = `Attributes that must be equal, as a JSON object such as {"department":"IT"}.`
 	helpAvatar     = "User's avatar, either a http/https URL or a data URI"
 )
 
@@ -207,7 +208,7 @@ var UserList = &drf.ListSpec{
 		{Name: "uuid", Kind: drf.FilterUUID},
 		{Name: "type", Kind: drf.FilterChoices, Choices: userTypes},
 		{Name: "groups_by_name", Kind: drf.FilterTexts}, {Name: "groups_by_pk", Kind: drf.FilterUUIDs},
-		{Name: "include_groups", Kind: drf.FilterBool},
+		{Name: "include_groups", Kind: drf.FilterBool}, {Name: "attributes", Help: helpAttributes},
 	},
 	Search: true,
 	Orderings: []string{"pk", "username", "name", "is_active", "last_login", "email", "path", "type", "uuid",

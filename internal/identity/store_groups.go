@@ -146,8 +146,11 @@ func fillMembers(tx *sqldb.Tx, at map[string]*Group, pks []any, objects bool) er
 // groupTable says how groups are listed.
 var groupTable = listing.Table[Group]{
 	Columns: groupColumns, From: groupFrom, PK: "g.pk", Scan: scanGroup,
-	Text:   "g.name || ' ' || CASE WHEN g.is_superuser THEN 'true' ELSE 'false' END",
-	Orders: map[string]string{"pk": "g.pk", "num_pk": "g.num_pk", "name": "g.name", "is_superuser": "g.is_superuser"},
+	Text: "g.name || ' ' || CASE WHEN g.is_superuser THEN 'true' ELSE 'false' END",
+	Orders: map[string]string{
+		"pk": "g.pk", "num_pk": "g.num_pk", "name": "g.name", "is_superuser": "g.is_superuser",
+		"parent": "COALESCE(g.parent_pk, '')", "parent__name": "COALESCE(gp.name, '')",
+	},
 }
 
 // listGroups reads the page of groups that q asks for.
@@ -156,7 +159,11 @@ func listGroups(tx *sqldb.Tx, q *drf.Query, members bool) (sqldb.Page[Group], er
 	if err := filterGroups(tx, q, &where); err != nil {
 		return sqldb.Page[Group]{}, err
 	}
-	page, err := groupTable.Page(tx, q, where)
+	table, err := byAttributes(&groupTable, "g.attributes", q)
+	if err != nil {
+		return sqldb.Page[Group]{}, err
+	}
+	page, err := table.Page(tx, q, where)
 	if err != nil {
 		return page, err
 	}

@@ -134,7 +134,11 @@ func listUsers(tx *sqldb.Tx, q *drf.Query, groupObjects bool) (sqldb.Page[User],
 	if err := filterUsers(tx, q, &where); err != nil {
 		return sqldb.Page[User]{}, err
 	}
-	page, err := userTable.Page(tx, q, where)
+	table, err := byAttributes(&userTable, "u.attributes", q)
+	if err != nil {
+		return sqldb.Page[User]{}, err
+	}
+	page, err := table.Page(tx, q, where)
 	if err != nil {
 		return page, err
 	}

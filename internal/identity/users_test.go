@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
@@ -148,6 +149,54 @@ func TestUserListFiltersSearchesAndOrders(t *testing.T) {
 		s.root().get("/users/?groups_by_name=none").says(400, `{"groups_by_name":["Select a valid choice. none is not one of the available choices."]}`)
 		s.root().get("/users/?type=robot").says(400, `{"type":["Select a valid choice. robot is not one of the available choices."]}`)
 		s.root().get("/users/?uuid=zz").says(400, `{"uuid":["“zz” is not a valid UUID."]}`)
+	})
+}
+
+// The cases are for users and for groups alike: both have attributes.
+func TestAttributesFilterUsersAndGroups(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		for _, made := range [][2]string{
+			{"xa", `{"n":1,"o":{"x":{"y":"deep"},"z":[1,2]},"null":null}`},
+			{"xb", `{"n":1.0,"big":9007199254740993,"a__b":true}`},
+			{"xc", `{"n":"1","big":9007199254740992}`},
+		} {
+			name, attributes := made[0], made[1]
+			s.root().patch("/users/"+s.user(name)+"/", `{"attributes":`+attributes+`}`).is(200)
+			s.group(`{"name":"` + name + `","attributes":` + attributes + `}`)
+		}
+		for _, c := range []struct{ attributes, more, want string }{
+			{`{"n":1}`, "", "xa xb"},
+			{` {"n":1e0} `, "", "xa xb"},
+			{`{"n":"1"}`, "", "xc"},
+			{`{"n":1,"null":null}`, "", "xa"},
+			{`{"missing":null}`, "", ""},
+			{`{"big":9007199254740993}`, "", "xb"},
+			{`{"o":{"z":[1,2],"x":{"y":"deep"}}}`, "", "xa"},
+			{`{"o":{"z":[1,2]}}`, "", ""},
+			{`{"o__x__y":"deep"}`, "", "xa"},
+			{`{"o__z":[2,1]}`, "", ""},
+			{`{"n__x":1}`, "", ""},
+			{`{"a__b":true}`, "", "xb"},
+			{`{}`, "&search=XC", "xc"},
+			{`{"n":1}`, "&search=XA", "xa"},
+			{`{"n":1}`, "&page_size=1&page=2", "xb"},
+			{`{"n":1}`, "&ordering=-pk", "xb xa"},
+			{`{"n":1}`, "&is_superuser=true", ""},
+			{"", "&search=xc", "xc"},
+		} {
+			query := "?attributes=" + url.QueryEscape(c.attributes) + c.more
+			for path, name := range map[string]string{"/users/": "username", "/groups/": "name"} {
+				if got := s.root().get(path + query).column(name); got != c.want {
+					t.Errorf("%s%s answered %q, want %q", path, query, got, c.want)
+				}
+			}
+		}
+		for _, path := range []string{"/users/", "/groups/"} {
+			s.root().get(path+"?attributes=zz").says(400, `{"attributes":["filter: failed to parse JSON"]}`)
+			s.root().get(path+"?attributes={%22a%22:1,%22a%22:1}").says(400, `{"attributes":["filter: failed to parse JSON"]}`)
+			s.root().get(path+"?attributes=[1]").says(400, `{"attributes":["filter: value must be key:value mapping"]}`)
+			s.root().get(path+`?attributes={}&page=2`).says(404, `{"detail":"Invalid page."}`)
+		}
 	})
 }
 

@@ -24,6 +24,17 @@ type Table[T any] struct {
 	Orders map[string]string
 	// Scan reads Columns.
 	Scan func(sqldb.Scanner) (T, error)
+
+	kept   string // a column, "" for none
+	passes func(text string) bool
+}
+
+// Keeping is the table of those rows only whose text in the column passes: a filter that the databases would not
+// decide alike, and that reads all rows as a search does.
+func (t *Table[T]) Keeping(column string, passes func(text string) bool) *Table[T] {
+	kept := *t
+	kept.kept, kept.passes = column, passes
+	return &kept
 }
 
 // Page reads the page that q asks for, of the rows in where. Filters that are not Exact are where's.
@@ -34,7 +45,7 @@ func (t *Table[T]) Page(tx *sqldb.Tx, q *drf.Query, where sqldb.Where) (sqldb.Pa
 		}
 	}
 	read := t.search
-	if len(q.Search) == 0 {
+	if len(q.Search) == 0 && t.kept == "" {
 		read = t.all
 	}
 	page, err := read(tx, q, sqldb.List{
@@ -50,16 +61,20 @@ func (t *Table[T]) all(tx *sqldb.Tx, _ *drf.Query, l sqldb.List) (sqldb.Page[T],
 	return sqldb.Select(tx, l, t.Scan)
 }
 
-// search reads the page of those rows whose text has every term. It folds in Go, because the databases do not
+// search reads the page of those rows whose text has every term, and that are kept. It folds in Go, because the databases do not
 // agree on case: the text of every row is read, the whole row only for the page.
 func (t *Table[T]) search(tx *sqldb.Tx, q *drf.Query, l sqldb.List) (page sqldb.Page[T], err error) {
-	texts, err := sqldb.All(tx, scanText, "SELECT "+t.PK+", "+t.Text+" FROM "+l.From+l.Where.SQL()+" ORDER BY "+l.OrderBy, l.Where.Args()...)
+	kept := "''"
+	if t.kept != "" {
+		kept = t.kept
+	}
+	texts, err := sqldb.All(tx, scanText, "SELECT "+t.PK+", "+t.Text+", "+kept+" FROM "+l.From+l.Where.SQL()+" ORDER BY "+l.OrderBy, l.Where.Args()...)
 	if err != nil {
 		return page, err
 	}
 	keys := []any{}
 	for _, row := range texts {
-		if hasAll(drf.Fold(row.text), q.Search) {
+		if hasAll(drf.Fold(row.text), q.Search) && (t.kept == "" || t.passes(row.kept)) {
 			keys = append(keys, row.key)
 		}
 	}
@@ -76,14 +91,14 @@ func (t *Table[T]) search(tx *sqldb.Tx, q *drf.Query, l sqldb.List) (page sqldb.
 	return page, err
 }
 
-// keyed is a row's key, an integer or a uuid, and its text.
+// keyed is a row's key, an integer or a uuid, its text, and what decides whether it is kept.
 type keyed struct {
-	key  any
-	text string
+	key        any
+	text, kept string
 }
 
 func scanText(row sqldb.Scanner) (k keyed, err error) {
-	err = row.Scan(&k.key, &k.text)
+	err = row.Scan(&k.key, &k.text, &k.kept)
 	return k, err
 }
 
