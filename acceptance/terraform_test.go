@@ -31,6 +31,11 @@ func TestTerraformFindsWhatItSent(t *testing.T) {
 		"webhook_url": "https://discord.com/....", "webhook_mapping": ""})
 	local := transports.create(object{"name": "tf-local", "mode": "local", "send_once": true, "webhook_url": "", "webhook_mapping": ""})
 
+	mappings := terraform{t, c, "/propertymappings/notification/"}
+	body := mappings.create(object{"name": "tf-mapping", "expression": "return {\"a\": 1}"})
+	hook := transports.create(object{"name": "tf-hook", "mode": "webhook", "send_once": true,
+		"webhook_url": "https://example.com/", "webhook_mapping": body["pk"]})
+
 	rules := terraform{t, c, "/events/rules/"}
 	unset := rules.create(object{"name": "tf-rule-unset", "severity": "warning", "transports": []any{local["pk"]}, "group": ""})
 	ruled := rules.create(object{"name": "tf-rule", "severity": "warning", "transports": []any{slack["pk"]}, "group": crew["pk"]})
@@ -47,6 +52,8 @@ func TestTerraformFindsWhatItSent(t *testing.T) {
 
 	// Every update is a PUT; what it leaves out is kept.
 	transports.update(slack, object{"name": "tf-slack-renamed", "mode": "webhook_slack", "webhook_url": "https://discord.com/...."})
+	mappings.update(body, object{"name": "tf-mapping", "expression": "return {}"})
+	transports.update(hook, object{"name": "tf-hook", "mode": "webhook", "webhook_url": "https://example.com/", "webhook_mapping": ""})
 	rules.update(ruled, object{"name": "tf-rule-renamed", "severity": "alert"})
 	rules.update(unset, object{"name": "tf-rule-unset", "severity": "warning", "transports": []any{}, "group": crew["pk"]})
 	rules.update(unset, object{"name": "tf-rule-unset", "severity": "warning", "transports": []any{}, "group": ""})
@@ -68,7 +75,7 @@ func TestTerraformFindsWhatItSent(t *testing.T) {
 	for _, gone := range []struct {
 		resource terraform
 		object   object
-	}{{groups, crew}, {transports, slack}, {transports, local}, {bindings, bound}, {bindings, byUser},
+	}{{groups, crew}, {transports, slack}, {transports, local}, {mappings, body}, {transports, hook}, {bindings, bound}, {bindings, byUser},
 		{matchers, byApp}, {matchers, byAction}, {rules, ruled}, {rules, unset}, {members, ada}} {
 		gone.resource.destroy(gone.object)
 	}
