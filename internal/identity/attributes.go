@@ -31,7 +31,7 @@ func byAttributes[T any](table *listing.Table[T], column string, q *drf.Query) (
 	}
 	return table.Keeping(column, func(stored string) bool {
 		for key, value := range want {
-			if got := attribute(jsontext.Value(stored), key); got == nil || !bytes.Equal(canonical(got), value) {
+			if !bytes.Equal(canonical(attribute(jsontext.Value(stored), key)), value) {
 				return false
 			}
 		}
