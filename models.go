@@ -24,8 +24,9 @@ type Origin string
 
 // The origins. Events of script and delivery run no rules.
 const (
-	OriginAPI   Origin = "api"   // posted by a client
-	OriginTrail Origin = "trail" // the record of a change made over the API
+	OriginAPI    Origin = "api"    // posted by a client
+	OriginTrail  Origin = "trail"  // the record of a change made over the API
+	OriginSystem Origin = "system" // written by Belfry itself
 )
 
 // Event is something that happened: a line of the audit log.
