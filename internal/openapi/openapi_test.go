@@ -10,7 +10,7 @@ import (
 	"belfry/internal/drf"
 )
 
-type bell struct{ name string }
+type bell struct{}
 
 type bellPatch struct {
 	name, tone, mark, secret drf.Field[string]
