@@ -132,13 +132,13 @@ func canonical(raw json.RawMessage) *string {
 	return &s
 }
 
-// marshal writes a decoded JSON value with its keys sorted.
+// marshal writes a JSON value of maps, lists, texts and numbers with its keys sorted.
 func marshal(value any) string {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		panic(fmt.Sprintf("a value that was decoded cannot be encoded: %v", err))
+		panic(fmt.Sprintf("a JSON value cannot be encoded: %v", err))
 	}
 	return strings.TrimSuffix(out.String(), "\n")
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"belfry/internal/delivery"
 	"belfry/internal/drf"
@@ -22,6 +23,7 @@ type server struct {
 	identity *identity.API
 	rules    *rules.API
 	delivery *delivery.API
+	document func() document // describes the API; made when it is first asked for
 }
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
@@ -31,6 +33,10 @@ func newServer(db *sqldb.DB, log *slog.Logger) *server {
 	s.identity.UsedBy = usedByRules
 	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON}
 	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport}
+	s.document = sync.OnceValue(func() document {
+		described := s.describe()
+		return document{yaml: described.YAML(), json: described.JSON()}
+	})
 	return s
 }
 
@@ -86,6 +92,13 @@ type verb struct {
 	method string
 	access access
 	handle handler
+	offers []drf.Media // the forms of its answer; nil for JSON
+}
+
+// in lets a verb answer in other forms than JSON. All verbs of a route offer the same.
+func (v verb) in(offers []drf.Media) verb {
+	v.offers = offers
+	return v
 }
 
 // route is one path and what may be done there.
@@ -94,11 +107,11 @@ type route struct {
 	verbs []verb
 }
 
-func get(a access, h handler) verb    { return verb{http.MethodGet, a, h} }
-func post(a access, h handler) verb   { return verb{http.MethodPost, a, h} }
-func put(a access, h handler) verb    { return verb{http.MethodPut, a, h} }
-func patch(a access, h handler) verb  { return verb{http.MethodPatch, a, h} }
-func remove(a access, h handler) verb { return verb{http.MethodDelete, a, h} }
+func get(a access, h handler) verb    { return verb{method: http.MethodGet, access: a, handle: h} }
+func post(a access, h handler) verb   { return verb{method: http.MethodPost, access: a, handle: h} }
+func put(a access, h handler) verb    { return verb{method: http.MethodPut, access: a, handle: h} }
+func patch(a access, h handler) verb  { return verb{method: http.MethodPatch, access: a, handle: h} }
+func remove(a access, h handler) verb { return verb{method: http.MethodDelete, access: a, handle: h} }
 
 // routes is the whole API, readable from top to bottom. A literal path stands before one with a variable
 // that would match it too.
@@ -114,8 +127,13 @@ func (s *server) eventRoutes() []route {
 		{"/api/v3/events/events/top_per_user/", []verb{get(admin, s.topPerUser)}},
 		{"/api/v3/events/events/volume/", []verb{get(admin, s.volume)}},
 		{"/api/v3/events/events/per_month/", []verb{get(admin, s.perMonth)}},
+		{"/api/v3/events/events/stats/", []verb{get(admin, s.stats)}},
 		{"/api/v3/events/events/{event_uuid}/", []verb{get(admin, s.getEvent),
 			put(admin, s.updateEvent), patch(admin, s.updateEvent), remove(admin, s.deleteEvent)}},
+
+		{"/api/v3/events/system_tasks/", []verb{get(admin, s.listTasks)}},
+		{"/api/v3/events/system_tasks/{uuid}/", []verb{get(admin, s.noTask)}},
+		{"/api/v3/events/system_tasks/{uuid}/run/", []verb{post(admin, s.noTask)}},
 
 		{"/api/v3/events/notifications/", []verb{get(inbox, s.listNotifications)}},
 		{"/api/v3/events/notifications/mark_all_seen/", []verb{post(inbox, s.markAllSeen)}},
@@ -201,6 +219,7 @@ func (s *server) rootRoutes() []route {
 	return []route{
 		{"/api/v3/root/config/", []verb{get(inbox, s.config)}},
 		{"/api/v3/admin/version/", []verb{get(anyone, s.version)}},
+		{"/api/v3/schema/", []verb{get(anyone, s.schema).in(schemaMedia)}},
 
 		{"/-/health/live/", []verb{get(open, s.live)}},
 		{"/-/health/ready/", []verb{get(open, s.ready)}},

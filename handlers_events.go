@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"strconv"
 
 	"belfry/internal/drf"
 	"belfry/internal/listing"
@@ -131,74 +130,5 @@ func (s *server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
 
 // listActions answers the actions that an event may have, with authentik's labels.
 func (s *server) listActions(w http.ResponseWriter, r *http.Request) error {
-	return drf.WriteJSON(w, r, http.StatusOK, actionsJSON)
-}
-
-// actionsJSON is made once: the actions never change while Belfry runs.
-var actionsJSON = func() []byte {
-	out := []byte{'['}
-	for i, action := range rules.EventActions.Values {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = drf.AppendString(append(out, `{"name":`...), rules.ActionLabel(action))
-		out = append(out, `,"description":"","component":`...)
-		out = drf.AppendString(out, action)
-		out = append(out, `,"model_name":"","requires_enterprise":false}`...)
-	}
-	return append(out, ']')
-}()
-
-// topPerUser counts how often applications were used, by default in logins (which name none, as in authentik).
-func (s *server) topPerUser(w http.ResponseWriter, r *http.Request) error {
-	action, err := actionOf(r)
-	if err != nil {
-		return err
-	}
-	n, err := strconv.ParseInt(param(r, "top_n", "15"), 10, 32)
-	if err != nil || n < 0 {
-		return drf.Invalid("top_n", "A valid integer is required.")
-	}
-	var uses []applicationUse
-	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		uses, err = topApplications(tx, action, n)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	out := []byte{'['}
-	for i, u := range uses {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(append(out, `{"application":`...), u.Application...)
-		out = strconv.AppendInt(append(out, `,"counted_events":`...), u.Events, 10)
-		out = strconv.AppendInt(append(out, `,"unique_users":`...), u.Users, 10)
-		out = append(out, '}')
-	}
-	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
-}
-
-// actionList is read as a list's filter is, so that what no database can hold is refused in the same way.
-var actionList = &drf.ListSpec{Filters: []drf.Filter{{Name: "action", Kind: drf.FilterText}}}
-
-// actionOf is the action that a statistic is about, login where none is given.
-func actionOf(r *http.Request) (string, error) {
-	q, err := actionList.Parse(r)
-	if err != nil {
-		return "", err
-	}
-	if action, ok := q.Text("action"); ok {
-		return action, nil
-	}
-	return "login", nil
-}
-
-// param is a query parameter's value, or otherwise where it is absent or blank.
-func param(r *http.Request, name, otherwise string) string {
-	if value, _ := drf.Param(r, name); value != "" {
-		return value
-	}
-	return otherwise
+	return actionSerializer.WriteAll(w, r, rules.EventActions.Values)
 }

@@ -10,22 +10,47 @@ import (
 // compatible is the release of authentik whose contract Belfry serves.
 const compatible = "2024.6.2"
 
-// configJSON is what clients ask for at their start: nothing is reported anywhere, nothing else is served.
-const configJSON = `{"error_reporting":{"enabled":false,"sentry_dsn":"","environment":"","send_pii":false,` +
-	`"traces_sample_rate":0.0},"capabilities":[],"cache_timeout":300,"cache_timeout_flows":300,` +
-	`"cache_timeout_policies":300,"cache_timeout_reputation":300}`
+// errorReporting says that nothing is reported anywhere.
+var errorReporting = drf.NewSerializer("ErrorReportingConfig",
+	drf.Bool[none, none]("enabled", func(*none) bool { return false }, nil),
+	drf.Text[none, none]("sentry_dsn", func(*none) string { return "" }, nil),
+	drf.Text[none, none]("environment", func(*none) string { return "" }, nil),
+	drf.Bool[none, none]("send_pii", func(*none) bool { return false }, nil),
+	drf.Float[none, none]("traces_sample_rate", func(*none) float64 { return 0 }),
+)
+
+var capabilities = &drf.Choices{Name: "CapabilitiesEnum", Values: []string{
+	"can_save_media", "can_geo_ip", "can_asn", "can_impersonate", "can_debug", "is_enterprise"}}
+
+// cacheTimeout is what authentik's caches have; Belfry has none.
+func cacheTimeout(*none) int64 { return 300 }
+
+// configSerializer writes what clients ask for at their start: nothing else is served.
+var configSerializer = drf.NewSerializer("Config",
+	drf.Nested[none, none]("error_reporting", errorReporting, func(n *none) *none { return n }, nil),
+	drf.Strings[none, none]("capabilities", capabilities, func(*none) []string { return nil }, nil),
+	drf.Int[none, none]("cache_timeout", cacheTimeout, nil),
+	drf.Int[none, none]("cache_timeout_flows", cacheTimeout, nil),
+	drf.Int[none, none]("cache_timeout_policies", cacheTimeout, nil),
+	drf.Int[none, none]("cache_timeout_reputation", cacheTimeout, nil),
+)
 
 func (s *server) config(w http.ResponseWriter, r *http.Request) error {
-	return drf.WriteJSON(w, r, http.StatusOK, []byte(configJSON))
+	return configSerializer.Write(w, r, http.StatusOK, &none{})
 }
 
-// version answers authentik's version, for clients, and Belfry's as the build.
+// versionSerializer writes authentik's version, for clients, and Belfry's as the build.
+var versionSerializer = drf.NewSerializer("Version",
+	drf.Text[none, none]("version_current", func(*none) string { return compatible }, nil),
+	drf.Text[none, none]("version_latest", func(*none) string { return compatible }, nil),
+	drf.Bool[none, none]("version_latest_valid", func(*none) bool { return false }, nil),
+	drf.Text[none, none]("build_hash", func(*none) string { return buildVersion() }, nil),
+	drf.Bool[none, none]("outdated", func(*none) bool { return false }, nil),
+	drf.Bool[none, none]("outpost_outdated", func(*none) bool { return false }, nil, drf.Since("2026.8")),
+)
+
 func (s *server) version(w http.ResponseWriter, r *http.Request) error {
-	out := drf.AppendString([]byte(`{"version_current":`), compatible)
-	out = drf.AppendString(append(out, `,"version_latest":`...), compatible)
-	out = drf.AppendString(append(out, `,"version_latest_valid":false,"build_hash":`...), buildVersion())
-	out = append(out, `,"outdated":false,"outpost_outdated":false}`...)
-	return drf.WriteJSON(w, r, http.StatusOK, out)
+	return versionSerializer.Write(w, r, http.StatusOK, &none{})
 }
 
 // live says that the process answers.

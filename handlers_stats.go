@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -23,9 +24,38 @@ const (
 	monthStep  = dayMicros
 )
 
+// topPerUser counts how often applications were used, by default in logins (which name none, as in authentik).
+func (s *server) topPerUser(w http.ResponseWriter, r *http.Request) error {
+	q, err := topList.Parse(r)
+	if err != nil {
+		return err
+	}
+	n, ok := q.Int("top_n")
+	if !ok {
+		n = 15
+	}
+	var uses []applicationUse
+	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+		uses, err = topApplications(tx, actionOf(q), n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return applicationUseSerializer.WriteAll(w, r, uses)
+}
+
+// actionOf is the action that a statistic is about, login where none is given.
+func actionOf(q *drf.Query) string {
+	if action, ok := q.Text("action"); ok {
+		return action
+	}
+	return "login"
+}
+
 // volume counts events by time. Without history_days it answers authentik 2024.6's shape, with it the later one.
 func (s *server) volume(w http.ResponseWriter, r *http.Request) error {
-	q, err := eventList.Parse(r)
+	q, err := volumeList.Parse(r)
 	if err != nil {
 		return err
 	}
@@ -36,7 +66,7 @@ func (s *server) volume(w http.ResponseWriter, r *http.Request) error {
 	return s.writeBins(w, r, where, counted, volumeBins, volumeStep)
 }
 
-// writeBins answers a chart of 2024.6: x_cord in milliseconds, y_cord a count, the newest first.
+// writeBins answers a chart of 2024.6, the newest bin first.
 func (s *server) writeBins(w http.ResponseWriter, r *http.Request, where sqldb.Where, counted bool, bins int, step int64) error {
 	var points []point
 	err := s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
@@ -46,16 +76,7 @@ func (s *server) writeBins(w http.ResponseWriter, r *http.Request, where sqldb.W
 	if err != nil {
 		return err
 	}
-	out := []byte{'['}
-	for i, p := range points {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = strconv.AppendInt(append(out, `{"x_cord":`...), p.End/1000, 10)
-		out = strconv.AppendInt(append(out, `,"y_cord":`...), p.Count, 10)
-		out = append(out, '}')
-	}
-	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
+	return pointSerializer.WriteAll(w, r, points)
 }
 
 const (
@@ -65,13 +86,13 @@ const (
 
 // volumeByAction answers the shape of 2025.6: time, action, count, without empty bins.
 func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Query) error {
-	days, err := strconv.ParseInt(param(r, "history_days", strconv.Itoa(defaultHistory)), 10, 32)
-	if err != nil || days < 0 {
-		return drf.Invalid("history_days", "A valid integer is required.")
+	days, ok := q.Int("history_days")
+	if !ok {
+		days = defaultHistory
 	}
 	where, counted := eventFilter(q)
 	var counts []actionCount
-	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+	err := s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
 		since := floorTo(tx.Now()-min(days, longestHistory)*dayMicros, hourMicros)
 		counts, err = countByAction(tx, where, counted, since)
 		return err
@@ -79,30 +100,20 @@ func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Q
 	if err != nil {
 		return err
 	}
-	out := []byte{'['}
-	for i, c := range counts {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = drf.AppendString(append(out, `{"time":`...), drf.FormatTime(c.Time))
-		out = drf.AppendString(append(out, `,"action":`...), c.Action)
-		out = strconv.AppendInt(append(out, `,"count":`...), c.Count, 10)
-		out = append(out, '}')
-	}
-	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
+	return actionCountSerializer.WriteAll(w, r, counts)
 }
 
 // perMonth counts the events of one action over four weeks, by day. query narrows them by further
 // filters of the list, as a JSON object.
 func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
-	action, err := actionOf(r)
+	q, err := monthList.Parse(r)
 	if err != nil {
 		return err
 	}
 	where := sqldb.Where{}
-	where.Add("e.action = ?", action)
-	counted := true
-	if query := param(r, "query", ""); query != "" {
+	where.Add("e.action = ?", actionOf(q))
+	query, narrowed := q.Text("query")
+	if narrowed {
 		narrow := members(drf.JSON(query))
 		if narrow == nil || !jsontext.Value(query).IsValid() { // the latter refuses repeated keys too
 			return drf.Invalid("query", "Value must be valid JSON: an object of fields and their values.")
@@ -111,10 +122,9 @@ func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
 			if err := narrowMonth(&where, name, narrow[name]); err != nil {
 				return err
 			}
-			counted = false
 		}
 	}
-	return s.writeBins(w, r, where, counted, monthBins, monthStep)
+	return s.writeBins(w, r, where, !narrowed, monthBins, monthStep)
 }
 
 // monthFilters are the fields that per_month's query may name, in Django's spelling, and their columns.
@@ -144,4 +154,97 @@ func narrowMonth(where *sqldb.Where, name string, raw json.RawMessage) error {
 	}
 	where.Add("e."+column+" = ?", *value)
 	return nil
+}
+
+// stats counts people, and events since some moments. People are those of all the events that the filters let pass.
+func (s *server) stats(w http.ResponseWriter, r *http.Request) error {
+	q, err := statsList.Parse(r)
+	if err != nil {
+		return err
+	}
+	steps, err := parseSteps(q.Texts("count_steps"))
+	if err != nil {
+		return err
+	}
+	where, counted := eventFilter(q)
+	var stats eventStats
+	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+		if stats.UniqueUsers, err = countUsers(tx, where); err != nil {
+			return err
+		}
+		out := []byte{'{'}
+		for i, step := range steps {
+			n, err := countSince(tx, where, counted, tx.Now()-step.micros)
+			if err != nil {
+				return err
+			}
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = strconv.AppendInt(append(drf.AppendString(out, step.key), ':'), n, 10)
+		}
+		stats.CountStep = drf.JSON(append(out, '}'))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return eventStatsSerializer.Write(w, r, http.StatusOK, &stats)
+}
+
+// step is how far a count looks back, and the key that it is answered under.
+type step struct {
+	key    string
+	micros int64
+}
+
+// maxSteps bounds what one request may have counted.
+const maxSteps = 50
+
+// parseSteps reads durations as authentik writes them. What is answered is the text without its equals signs; two that
+// differ in those only are one.
+func parseSteps(texts []string) (steps []step, err error) {
+	if len(texts) > maxSteps {
+		return nil, drf.Invalid("count_steps", fmt.Sprintf("Ensure this field has no more than %d elements.", maxSteps))
+	}
+	errs, wrong := drf.NewErrors(), drf.NewErrors()
+	for i, text := range texts {
+		micros, ok := parseDuration(text)
+		if !ok {
+			wrong.Add(strconv.Itoa(i), text+" is not in the correct format of 'hours=3;minutes=1'.")
+		}
+		key := strings.ReplaceAll(text, "=", "")
+		if !slices.ContainsFunc(steps, func(s step) bool { return s.key == key }) {
+			steps = append(steps, step{key, micros})
+		}
+	}
+	errs.Nest("count_steps", wrong)
+	return steps, errs.Err()
+}
+
+// durationUnits are the names that a duration may hold, in microseconds.
+var durationUnits = map[string]float64{
+	"microseconds": 1, "milliseconds": 1000, "seconds": float64(secondMicros), "minutes": 60 * float64(secondMicros),
+	"hours": float64(hourMicros), "days": float64(dayMicros), "weeks": 7 * float64(dayMicros),
+}
+
+// longestStep is as far as anybody can look back: a thousand years.
+const longestStep = 1000 * 366 * float64(dayMicros)
+
+// parseDuration reads a duration such as hours=3;minutes=1.5, in microseconds.
+func parseDuration(text string) (micros int64, ok bool) {
+	total := 0.0
+	for part := range strings.SplitSeq(text, ";") {
+		name, number, _ := strings.Cut(part, "=")
+		unit, known := durationUnits[strings.ToLower(strings.TrimSpace(name))]
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if !known || err != nil {
+			return 0, false
+		}
+		total += n * unit
+	}
+	if !(total >= 0 && total <= longestStep) { // not a number is neither
+		return 0, false
+	}
+	return int64(total), true
 }

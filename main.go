@@ -45,7 +45,7 @@ type cli struct {
 	Database string `help:"Path of the database file." default:"belfry-data/belfry.db" env:"BELFRY_DATABASE" placeholder:"PATH"`
 	LogLevel string `help:"debug, info, warn or error." default:"info" env:"BELFRY_LOG_LEVEL" placeholder:"LEVEL"`
 
-	Serve       serveCommand       `cmd:"" default:"1" help:"Serve the API and the admin page (the default)."`
+	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve the API and the admin page (the default)."`
 	Token       tokenCommands      `cmd:"" help:"Create, list and revoke tokens."`
 	User        userCommands       `cmd:"" help:"Create users and set passwords."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the server at --listen is ready."`

@@ -159,7 +159,7 @@ func methods(rt route) (names []string) {
 // admit finds out who calls and whether they may, in the order in which Django REST framework does, and
 // answers what handles the request. A wrong method is 405 only for those who may use the route at all.
 func (s *server) admit(rt route, r *http.Request) (handler, *http.Request, error) {
-	if err := drf.Negotiate(r); err != nil {
+	if _, err := drf.Negotiate(r, rt.verbs[0].offers...); err != nil {
 		return nil, r, err
 	}
 	caller, err := s.caller(rt, r)

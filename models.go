@@ -24,8 +24,9 @@ type Origin string
 
 // The origins. Events of script and delivery run no rules.
 const (
-	OriginAPI   Origin = "api"   // posted by a client
-	OriginTrail Origin = "trail" // the record of a change made over the API
+	OriginAPI    Origin = "api"    // posted by a client
+	OriginTrail  Origin = "trail"  // the record of a change made over the API
+	OriginSystem Origin = "system" // written by Belfry itself
 )
 
 // Event is something that happened: a line of the audit log.
@@ -148,7 +149,7 @@ var NotificationSerializer = drf.NewSerializer("Notification",
 		drf.AllowBlank(), drf.Since("2025.12")),
 	drf.Time[Notification, NotificationPatch]("created", func(n *Notification) int64 { return n.Created }, nil),
 	drf.Nested("event", EventSerializer, func(n *Notification) *Event { return n.Event },
-		func(p *NotificationPatch) *drf.Field[EventPatch] { return &p.Event }),
+		func(p *NotificationPatch) *drf.Field[EventPatch] { return &p.Event }, drf.NullAnswer()),
 	drf.Bool("seen", func(n *Notification) bool { return n.Seen },
 		func(p *NotificationPatch) *drf.Field[bool] { return &p.Seen }),
 )

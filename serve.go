@@ -25,11 +25,13 @@ const (
 	stopTime = 8 * time.Second
 )
 
-type serveCommand struct{}
+type serveCommand struct {
+	Demo bool `help:"Fill a new database with invented people, rules and two months of events." env:"BELFRY_DEMO"`
+}
 
 // Run serves until it is told to stop: HTTP first, then retention, then the database, so that all that was
 // begun is finished. The port is taken first: a start that fails for it makes no database, whose token nobody saw.
-func (serveCommand) Run(p *process) (err error) {
+func (c serveCommand) Run(p *process) (err error) {
 	listener, err := net.Listen("tcp", p.config.listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", p.config.listen, err)
@@ -44,6 +46,12 @@ func (serveCommand) Run(p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	var filled *demonstration
+	if c.Demo {
+		if filled, err = fillDemo(p.ctx, db); err != nil {
+			return err
+		}
+	}
 	socket, err := listenSocket(p.config.database)
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
@@ -53,7 +61,7 @@ func (serveCommand) Run(p *process) (err error) {
 	host := newHTTP(asHost(s.handler()), p.log)
 	sweeper := &retention{db: db, log: p.log}
 	defer sweeper.start(p.ctx)()
-	banner(p, listener.Addr().String(), db.Created(), key)
+	banner(p, listener.Addr().String(), db.Created(), key, filled)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
 }
 
@@ -151,9 +159,12 @@ func (l *socketListener) Close() error { return errors.Join(l.Listener.Close(), 
 
 // banner says where Belfry is and what to do next. Only the first start knows a token to show, and shows
 // it once; one that the operator chose is never printed.
-func banner(p *process, address string, first bool, key string) {
+func banner(p *process, address string, first bool, key string, filled *demonstration) {
 	base := "http://" + reachable(address)
 	fmt.Fprintf(p.out, "Belfry is ready at %s\nDatabase: %s\n\n", base, p.config.database)
+	if filled != nil {
+		fmt.Fprintf(p.out, "%s\n\n", filled)
+	}
 	if !first {
 		fmt.Fprintf(p.out, "Get a token:  belfry --database %s token create\n", quoteShell(p.config.database))
 		return

@@ -112,7 +112,7 @@ func secret(p *process, name string) (value, shown string, err error) {
 
 // knownVariables are the environment variables with Belfry's prefix that mean something.
 var knownVariables = []string{
-	"BELFRY_LISTEN", "BELFRY_DATABASE", "BELFRY_LOG_LEVEL",
+	"BELFRY_LISTEN", "BELFRY_DATABASE", "BELFRY_LOG_LEVEL", "BELFRY_DEMO",
 	"BELFRY_BOOTSTRAP_TOKEN", "BELFRY_BOOTSTRAP_TOKEN_FILE",
 }
 

@@ -42,6 +42,12 @@ func lockEvent(tx *sqldb.Tx, pk string) (Event, error) {
 // where the event does not say.
 func insertEvent(tx *sqldb.Tx, e *Event, c *columns, counts tally) error {
 	e.Created = tx.Now()
+	return putEvent(tx, e, c, counts)
+}
+
+// putEvent writes a new event of any Created and tallies it in that hour. It is for what fills a database with a past;
+// whatever happens, happens now: see insertEvent.
+func putEvent(tx *sqldb.Tx, e *Event, c *columns, counts tally) error {
 	if e.Expires == 0 && !e.dated {
 		e.Expires = e.Created + retentionMicros
 	}

@@ -82,9 +82,14 @@ func selectNotification(tx *sqldb.Tx, o owner, pk, lock string) (Notification, e
 // insertNotification writes a new, unseen notification; Created is the write's now.
 func insertNotification(tx *sqldb.Tx, n *Notification) error {
 	n.Created = tx.Now()
-	_, err := tx.Exec(`INSERT INTO notification (pk, user_pk, event_pk, rule_pk, transport_pk, severity, body, folded, created, seen)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		n.PK, n.UserPK, n.Event.PK, orNull(n.RulePK), orNull(n.TransportPK), n.Severity, n.Body, n.folded, n.Created, false)
+	return putNotification(tx, n)
+}
+
+// putNotification writes a new notification of any Created, seen or not, as putEvent does.
+func putNotification(tx *sqldb.Tx, n *Notification) error {
+	_, err := tx.Exec(`INSERT INTO notification (pk, user_pk, event_pk, rule_pk, transport_pk, severity, body, folded, created, seen, seen_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		n.PK, n.UserPK, n.Event.PK, orNull(n.RulePK), orNull(n.TransportPK), n.Severity, n.Body, n.folded, n.Created, n.Seen, n.SeenAt)
 	if err != nil {
 		return fmt.Errorf("insert notification: %w", err)
 	}

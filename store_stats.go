@@ -85,3 +85,31 @@ func topApplications(tx *sqldb.Tx, action string, n int64) ([]applicationUse, er
 		WHERE e.action = $1 AND e.application IS NOT NULL
 		GROUP BY e.application ORDER BY 2 DESC, 1 LIMIT $2`, action, n)
 }
+
+// countUsers counts the people whose events pass.
+func countUsers(tx *sqldb.Tx, where sqldb.Where) (n int64, err error) {
+	if err = tx.Row("SELECT COUNT(DISTINCT e.user_pk) FROM event e"+where.SQL(), where.Args(), &n); err != nil {
+		return 0, fmt.Errorf("count users of events: %w", err)
+	}
+	return n, nil
+}
+
+// countSince counts the events that pass and are not older than since. Where the hourly counters cover the filter only
+// the rest of the first hour is counted row by row.
+func countSince(tx *sqldb.Tx, where sqldb.Where, counted bool, since int64) (n int64, err error) {
+	whole := int64(0)
+	if counted {
+		first := floorTo(since-1, hourMicros) + hourMicros
+		hours := where
+		hours.Add("e.hour >= ?", first)
+		if err = tx.Row("SELECT COALESCE(SUM(e.count), 0) FROM event_hour e"+hours.SQL(), hours.Args(), &whole); err != nil {
+			return 0, fmt.Errorf("sum events by hour: %w", err)
+		}
+		where.Add("e.created < ?", first)
+	}
+	where.Add("e.created >= ?", since)
+	if err = tx.Row("SELECT COUNT(*) FROM event e"+where.SQL(), where.Args(), &n); err != nil {
+		return 0, fmt.Errorf("count events: %w", err)
+	}
+	return whole + n, nil
+}

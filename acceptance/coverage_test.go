@@ -18,6 +18,8 @@ var operations = strings.Fields(`
 	events_events_list events_events_create events_events_retrieve events_events_update
 	events_events_partial_update events_events_destroy events_events_actions_list
 	events_events_top_per_user_list events_events_volume_list events_events_per_month_list
+	events_events_stats_retrieve
+	events_system_tasks_list events_system_tasks_retrieve events_system_tasks_run_create
 	events_notifications_list events_notifications_retrieve events_notifications_update
 	events_notifications_partial_update events_notifications_destroy
 	events_notifications_used_by_list events_notifications_mark_all_seen_create
@@ -48,7 +50,10 @@ var operations = strings.Fields(`
 `)
 
 // refused are operations that are served and always refused, with the status of the refusal.
-var refused = map[string]int{"core_tokens_view_key_retrieve": http.StatusForbidden}
+var refused = map[string]int{
+	"core_tokens_view_key_retrieve": http.StatusForbidden,
+	"events_system_tasks_retrieve":  http.StatusNotFound, "events_system_tasks_run_create": http.StatusNotFound,
+}
 
 // coverage counts calls by operation and status. It is safe for use by many goroutines.
 type coverage struct {

@@ -295,3 +295,25 @@ func TestVolumeAndPerMonthCountEveryEventOnce(t *testing.T) {
 	call(t, t.Context(), c, "GET", "/events/events/per_month/?query=%7B", nil).want(t, 400)
 	call(t, outside(t.Context()), c, "GET", "/events/events/top_per_user/?top_n=x", nil).want(t, 400)
 }
+
+func TestStatsCountPeopleAndRecentEvents(t *testing.T) {
+	t.Parallel()
+	c := start(t).admin()
+	for _, user := range []any{object{"pk": 1}, object{"pk": 2}, object{"pk": 1}, object{}} {
+		post(t, c, api.EventRequest{Action: api.EVENTACTIONS_LOGOUT, App: "acceptance", User: user})
+	}
+	call(t, t.Context(), c, "GET", "/events/events/stats/?action=logout&count_steps=hours%3D24&count_steps=days%3D7", nil).
+		is(t, 200, `{"unique_users":2,"count_step":{"hours24":4,"days7":4}}`)
+	call(t, outside(t.Context()), c, "GET", "/events/events/stats/?count_steps=24d", nil).
+		is(t, 400, `{"count_steps":{"0":["24d is not in the correct format of 'hours=3;minutes=1'."]}}`)
+}
+
+func TestThereAreNoSystemTasks(t *testing.T) {
+	t.Parallel()
+	c := start(t).admin()
+	tasks := ok(t, 200, c.EventsApi.EventsSystemTasksList(t.Context()).Execute)
+	same(t, len(tasks.Results), 0)
+	const any = "0190a0b0-0000-7000-8000-000000000000"
+	no(t, 404, `{"detail":"Not found."}`, c.EventsApi.EventsSystemTasksRetrieve(t.Context(), any).Execute)
+	never(t, 404, `{"detail":"Not found."}`, c.EventsApi.EventsSystemTasksRunCreate(t.Context(), any).Execute)
+}

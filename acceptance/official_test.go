@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -29,6 +30,7 @@ type official struct {
 	answer  *openapi3filter.Options
 	generic *openapi3.Schema // the schema of an answer to what the description does not know
 	covered *coverage
+	own     *official // Belfry's description of itself, which answers must follow too; nil for none
 }
 
 // amendment is one place where the API is known to do otherwise than its description says.
@@ -59,6 +61,7 @@ var amendments = []amendment{
 	{"EventActions (Event, EventRequest, PatchedEventRequest, event matchers): also ^custom_[a-z0-9_]+$ and the 11 later names",
 		widenActions},
 	{"events_events_volume_list: also the later items {time, action, count}", laterVolume},
+	{"events_events_stats_retrieve: the operation of 2026.8", laterStats},
 	{"every operation: also 404, 405, 406, 413, 415, 429 and 503, with a GenericError", documentStatuses},
 }
 
@@ -98,6 +101,23 @@ func laterVolume(doc *openapi3.T) {
 	items.Ref = ""
 }
 
+func laterStats(doc *openapi3.T) {
+	volume := doc.Paths.Value("/events/events/volume/").Get
+	stats := *volume
+	stats.OperationID = "events_events_stats_retrieve"
+	steps := openapi3.NewQueryParameter("count_steps").WithRequired(true).
+		WithSchema(openapi3.NewArraySchema().WithItems(openapi3.NewStringSchema()))
+	stats.Parameters = append(slices.Clone(volume.Parameters), &openapi3.ParameterRef{Value: steps})
+	answer := openapi3.NewObjectSchema().WithRequired([]string{"unique_users", "count_step"}).
+		WithProperty("unique_users", openapi3.NewIntegerSchema()).
+		WithProperty("count_step", openapi3.NewObjectSchema().WithAdditionalProperties(openapi3.NewIntegerSchema()))
+	stats.Responses = openapi3.NewResponses(
+		openapi3.WithStatus(http.StatusOK, &openapi3.ResponseRef{Value: openapi3.NewResponse().WithDescription("").WithJSONSchema(answer)}),
+		openapi3.WithStatus(http.StatusBadRequest, volume.Responses.Status(http.StatusBadRequest)),
+		openapi3.WithStatus(http.StatusForbidden, volume.Responses.Status(http.StatusForbidden)))
+	doc.Paths.Set("/events/events/stats/", &openapi3.PathItem{Get: &stats})
+}
+
 func documentStatuses(doc *openapi3.T) {
 	content := openapi3.NewContentWithJSONSchemaRef(doc.Components.Schemas["GenericError"])
 	for _, path := range doc.Paths.InMatchingOrder() {
@@ -120,22 +140,31 @@ func loadOfficial(covered *coverage) (*official, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the official description: %w", err)
 	}
-	generic := doc.Components.Schemas["GenericError"].Value
 	for _, a := range amendments {
 		a.apply(doc)
 	}
+	judge, err := judgeBy(doc)
+	if err != nil {
+		return nil, fmt.Errorf("the amended official description: %w", err)
+	}
+	judge.covered = covered
+	return judge, nil
+}
+
+// judgeBy makes a judge out of a description that must be valid.
+func judgeBy(doc *openapi3.T) (*official, error) {
 	if err := doc.Validate(context.Background(), openapi3.DisableExamplesValidation()); err != nil {
-		return nil, fmt.Errorf("the amended description is not valid: %w", err)
+		return nil, fmt.Errorf("it is not valid: %w", err)
 	}
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
-		return nil, fmt.Errorf("make routes of the official description: %w", err)
+		return nil, fmt.Errorf("make routes of it: %w", err)
 	}
 	return &official{
 		router:  router,
 		request: judging(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`),
 		answer:  judging(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$`),
-		generic: generic, covered: covered,
+		generic: doc.Components.Schemas["GenericError"].Value,
 	}, nil
 }
 
@@ -176,6 +205,10 @@ func (o *official) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("request %s %s does not follow the description: %w", r.Method, r.URL, err)
 	}
+	own, err := o.ownRoute(r)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -189,8 +222,22 @@ func (o *official) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("answer %d to %s %s does not follow the description: %w\nbody: %s",
 			answer.StatusCode, r.Method, r.URL, err, body)
 	}
+	if o.own != nil {
+		if err := o.own.judgeAnswer(own, answer, body); err != nil {
+			return nil, fmt.Errorf("answer %d to %s %s does not follow Belfry's own description: %w\nbody: %s",
+				answer.StatusCode, r.Method, r.URL, err, body)
+		}
+	}
 	o.covered.count(name(route, r), answer.StatusCode)
 	return answer, nil
+}
+
+// ownRoute finds the operation of a request in Belfry's own description; nil where it has none.
+func (o *official) ownRoute(r *http.Request) (*openapi3filter.RequestValidationInput, error) {
+	if o.own == nil {
+		return nil, nil
+	}
+	return o.own.judgeRequest(r, false)
 }
 
 // judgeRequest finds the operation of a request, and with meant refuses one that the

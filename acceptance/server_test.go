@@ -44,6 +44,9 @@ func runAll(m *testing.M) int {
 	if run.judge, err = loadOfficial(covered); err != nil {
 		return failed(err)
 	}
+	if run.judge.own, err = loadOwn(); err != nil {
+		return failed(err)
+	}
 	run.binary = filepath.Join(dir, "belfry")
 	if err := build(run.binary); err != nil {
 		return failed(err)

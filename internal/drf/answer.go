@@ -138,11 +138,15 @@ const answerTime = 25 * time.Second
 
 // send writes a JSON answer. A client that has gone is its own affair: the error of Write is dropped.
 func send(w http.ResponseWriter, status int, body []byte) {
+	sendAs(w, "application/json", status, body)
+}
+
+func sendAs(w http.ResponseWriter, contentType string, status int, body []byte) {
 	// The deadline counts from the answer, not from the request: who reads slowly does not hold its memory for long.
 	// What has no deadlines, as a recorder in a test, needs none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
+	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
@@ -154,28 +158,14 @@ func WriteJSON(w http.ResponseWriter, _ *http.Request, status int, body []byte) 
 	return nil
 }
 
+// WriteAs answers 200 with a body of another type than JSON. The error is always nil.
+func WriteAs(w http.ResponseWriter, contentType string, body []byte) error {
+	sendAs(w, contentType, http.StatusOK, body)
+	return nil
+}
+
 // NoContent answers 204. The error is always nil.
 func NoContent(w http.ResponseWriter) error {
 	w.WriteHeader(http.StatusNoContent)
 	return nil
-}
-
-// UsedBy is one line of a used_by answer.
-type UsedBy struct{ App, ModelName, PK, Name, Action string }
-
-// WriteUsedBy answers 200 with a list of what refers to an object; [] for none.
-func WriteUsedBy(w http.ResponseWriter, r *http.Request, list []UsedBy) error {
-	body := []byte{'['}
-	for i, u := range list {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = AppendString(append(body, `{"app":`...), u.App)
-		body = AppendString(append(body, `,"model_name":`...), u.ModelName)
-		body = AppendString(append(body, `,"pk":`...), u.PK)
-		body = AppendString(append(body, `,"name":`...), u.Name)
-		body = AppendString(append(body, `,"action":`...), u.Action)
-		body = append(body, '}')
-	}
-	return WriteJSON(w, r, http.StatusOK, append(body, ']'))
 }

@@ -190,7 +190,7 @@ func TestNegotiate(t *testing.T) {
 			r.Header["Accept"] = []string{test.accept}
 		}
 		got := ""
-		if err := Negotiate(r); err != nil {
+		if _, err := Negotiate(r); err != nil {
 			got = err.Error()
 		}
 		if got != test.want {
@@ -199,8 +199,36 @@ func TestNegotiate(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["Accept"] = []string{"text/html", "*/*"}
-	if err := Negotiate(r); err != nil {
+	if _, err := Negotiate(r); err != nil {
 		t.Errorf("the second Accept line is not read: %v", err)
+	}
+}
+
+func TestNegotiateChoosesAmongOffers(t *testing.T) {
+	offers := []Media{{"application/vnd.x", "yaml"}, {"application/yaml", "yaml"}, {"application/vnd.x+json", "json"}, {"application/json", "json"}}
+	for _, test := range []struct{ query, accept, want string }{
+		{"", "", "application/vnd.x"},
+		{"", "*/*", "application/vnd.x"},
+		{"", "application/*, application/json", "application/json"},
+		{"", "*/*, application/vnd.x+json", "application/vnd.x+json"},
+		{"", "application/vnd.x;q=0, application/*", "application/yaml"},
+		{"format=json", "", "application/vnd.x+json"},
+		{"format=json", "application/json", "application/json"},
+		{"format=yaml", "application/yaml", "application/yaml"},
+		{"format=yaml", "application/json", `406 {"detail":"Could not satisfy the request Accept header."}`},
+		{"format=xml", "*/*", `404 {"detail":"Not found."}`},
+		{"", "text/html", `406 {"detail":"Could not satisfy the request Accept header."}`},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/?"+test.query, nil)
+		r.Header.Set("Accept", test.accept)
+		media, err := Negotiate(r, offers...)
+		got := media.Type
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("?%s Accept %q: %q, want %q", test.query, test.accept, got, test.want)
+		}
 	}
 }
 

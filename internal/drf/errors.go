@@ -12,6 +12,7 @@ const (
 	MsgBlank    = "This field may not be blank."
 	MsgNoChoice = "Select a valid choice. That choice is not one of the available choices."
 
+	msgInteger       = "A valid integer is required."
 	msgNullCharacter = "Null characters are not allowed."
 )
 

@@ -1,6 +1,7 @@
 package drf
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/big"
@@ -96,6 +97,15 @@ func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
 
 func appendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
 
+func appendFloat(dst []byte, v float64) []byte {
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'f', -1, 64)
+	if !bytes.ContainsRune(dst[start:], '.') {
+		dst = append(dst, ".0"...)
+	}
+	return dst
+}
+
 func appendJSON(dst []byte, v JSON) []byte {
 	if v == "" {
 		return append(dst, "null"...)
@@ -151,6 +161,11 @@ func Bool[M, P any](name string, get func(*M) bool, in func(*P) *Field[bool], op
 // Int is an integer, within int64 where no Range is given.
 func Int[M, P any](name string, get func(*M) int64, in func(*P) *Field[int64], opts ...Option) Def[M, P] {
 	return define(Info{Name: name, Type: "integer"}, opts, get, appendInt, in, parseInteger)
+}
+
+// Float is a read-only number, written with a fraction always, as Python does.
+func Float[M, P any](name string, get func(*M) float64, opts ...Option) Def[M, P] {
+	return define[M, P](Info{Name: name, Type: "number", Format: "double"}, opts, get, appendFloat, nil, parseInteger)
 }
 
 // Time is a moment, UTC microseconds.
@@ -293,7 +308,7 @@ func parseInteger(info *Info, v value) (int64, []string) {
 	}
 	n, ok := parseInt(dropZeroFraction(text))
 	if !ok {
-		return 0, []string{"A valid integer is required."}
+		return 0, []string{msgInteger}
 	}
 	low, high := int64(math.MinInt64), int64(math.MaxInt64)
 	if info.Min != nil {

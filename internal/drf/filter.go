@@ -3,6 +3,7 @@ package drf
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +13,9 @@ func (q *Query) take(f Filter, raw rawQuery) (message, name string) {
 	values := f.values(raw[name])
 	if later := f.values(raw[f.Alias]); f.Alias != "" && len(later) > 0 {
 		name, values = f.Alias, later
+	}
+	if f.Required && len(values) == 0 {
+		return MsgRequired, name
 	}
 	if len(values) > maxValues {
 		return fmt.Sprintf("Ensure this filter has no more than %d values.", maxValues), name
@@ -51,6 +55,8 @@ func (q *Query) add(f Filter, text string) string {
 		return ""
 	case FilterInt:
 		return q.addInt(f.Name, text, "Enter a number.")
+	case FilterCount:
+		return q.addCount(f.Name, text)
 	case FilterIntRef:
 		return q.addInt(f.Name, text, MsgNoChoice)
 	case FilterTime:
@@ -87,6 +93,15 @@ func (q *Query) addInt(name, text, message string) string {
 		return message
 	}
 	q.ints[name] = n.Int64()
+	return ""
+}
+
+func (q *Query) addCount(name, text string) string {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return msgInteger
+	}
+	q.ints[name] = n
 	return ""
 }
 

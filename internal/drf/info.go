@@ -19,15 +19,16 @@ func (c *Choices) Has(value string) bool {
 // Info is what a schema says of a field.
 type Info struct {
 	Name       string
-	Type       string // string, boolean, integer, array, object, or "" for any
-	Format     string // uuid, date-time, uri, email, ip, slug, int64
+	Type       string // string, boolean, integer, number, array, object, or "" for any
+	Format     string // uuid, date-time, uri, email, ip, slug, double
 	Choices    *Choices
 	Items      *Info  // of an array
-	Ref        string // name of a nested serializer
+	Ref        *Shape // of a nested serializer
 	Required   bool
 	Nullable   bool
 	ReadOnly   bool
 	WriteOnly  bool
+	NullAnswer bool // answered as null where there is none, whether null is accepted or not
 	AllowBlank bool
 	KeepSpace  bool // text is not trimmed
 	MaxLength  int
@@ -35,6 +36,12 @@ type Info struct {
 	Help       string
 	Alias      string // a later name of the same field; wins when both are sent
 	Since      string // release that brought the field or the alias
+}
+
+// Shape is a serializer as data: its name and what a schema says of its fields, in their order.
+type Shape struct {
+	Name   string
+	Fields []Info
 }
 
 // Option changes one line of a serializer.
@@ -45,6 +52,9 @@ func Required() Option { return func(i *Info) { i.Required = true } }
 
 // Nullable lets a field be null.
 func Nullable() Option { return func(i *Info) { i.Nullable = true } }
+
+// NullAnswer says that a nested object is answered as null where there is none; a body may not say null for it.
+func NullAnswer() Option { return func(i *Info) { i.NullAnswer = true } }
 
 // AllowBlank lets text be "".
 func AllowBlank() Option { return func(i *Info) { i.AllowBlank = true } }

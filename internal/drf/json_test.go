@@ -93,8 +93,8 @@ func TestASerializerDescribesItself(t *testing.T) {
 		"refs":    {Type: "array", Items: &Info{Type: "string", Format: "uuid"}},
 		"scopes":  {Type: "array", Items: &Info{Type: "string", Choices: severities}},
 		"owners":  {Type: "array", Items: &Info{Type: "integer"}},
-		"part":    {Type: "object", Ref: "Part"},
-		"parts":   {Type: "array", Items: &Info{Type: "object", Ref: "Part"}, ReadOnly: true},
+		"part":    {Type: "object", Ref: parts.Shape()},
+		"parts":   {Type: "array", Items: &Info{Type: "object", Ref: parts.Shape()}, ReadOnly: true},
 		"secret":  {Type: "string", WriteOnly: true},
 	}
 	seen := 0
@@ -111,12 +111,24 @@ func TestASerializerDescribesItself(t *testing.T) {
 	if seen != len(want) || parts.Fields[0].Info.Required != true {
 		t.Errorf("%d of %d fields", seen, len(want))
 	}
+	if shape := things.Shape(); shape.Name != things.Name || len(shape.Fields) != len(things.Fields) {
+		t.Errorf("the shape is not the table: %+v", shape)
+	}
 	options := Info{}
-	for _, opt := range []Option{Help("helps"), Since("2025.12")} {
+	for _, opt := range []Option{Help("helps"), Since("2025.12"), NullAnswer()} {
 		opt(&options)
 	}
-	if options.Help != "helps" || options.Since != "2025.12" {
+	if options.Help != "helps" || options.Since != "2025.12" || !options.NullAnswer {
 		t.Errorf("%+v", options)
+	}
+}
+
+func TestAFloatIsWrittenWithItsFraction(t *testing.T) {
+	numbers := NewSerializer("Number", Float[float64, struct{}]("n", func(n *float64) float64 { return *n }))
+	for number, want := range map[float64]string{0: "0.0", 2: "2.0", -1.25: "-1.25", 1e21: "1000000000000000000000.0"} {
+		if got := string(numbers.Append(nil, &number)); got != `{"n":`+want+`}` {
+			t.Errorf("%v: %s", number, got)
+		}
 	}
 }
 

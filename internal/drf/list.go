@@ -28,6 +28,7 @@ const (
 	FilterUUIDs              // repeatable
 	FilterTime               // bad: 400 Enter a valid date/time.
 	FilterTexts              // repeatable
+	FilterCount              // an integer from 0 to 2147483647; bad: 400 A valid integer is required.
 	FilterIntRef             // an integer pk; bad: 400 MsgNoChoice, which is also the text for an unknown one
 )
 
@@ -38,6 +39,8 @@ type Filter struct {
 	Choices *Choices
 	Alias   string // a later name; wins when both are given
 	Help    string
+	// Required refuses a query without the parameter.
+	Required bool
 }
 
 // ListSpec says what a list takes.

@@ -6,40 +6,69 @@ import (
 	"strings"
 )
 
-// Negotiate checks what the client accepts: JSON is all there is. 406 for an Accept header that rules it
-// out, 404 for another ?format=. A missing or empty header accepts everything.
-func Negotiate(r *http.Request) error {
-	if format := queryOf(r).last("format"); format != "" && format != "json" {
-		return NotFound()
+// Media is one form in which a route answers: its media type, and the name that ?format= has for it.
+type Media struct{ Type, Format string }
+
+// jsonOnly is what a route offers that does not say otherwise.
+var jsonOnly = []Media{{"application/json", "json"}}
+
+// Negotiate answers which of the offers, JSON where there is none, the client likes best; of equal ones the first. 406 for
+// an Accept header that rules them all out, 404 for a ?format= that none has. A missing or empty header accepts everything.
+func Negotiate(r *http.Request, offers ...Media) (Media, error) {
+	if len(offers) == 0 {
+		offers = jsonOnly
 	}
+	format := queryOf(r).last("format")
 	header := strings.Join(r.Header.Values("Accept"), ",")
-	if trim(header) == "" || acceptsJSON(header) {
-		return nil
+	if trim(header) == "" {
+		header = "*/*"
 	}
-	return Detail(http.StatusNotAcceptable, "Could not satisfy the request Accept header.")
+	var best Media
+	closest, known := 0, false
+	for _, offer := range offers {
+		if format != "" && format != offer.Format {
+			continue
+		}
+		known = true
+		if close := accepts(header, offer.Type); close > closest {
+			best, closest = offer, close
+		}
+	}
+	switch {
+	case !known:
+		return best, NotFound()
+	case closest == 0:
+		return best, Detail(http.StatusNotAcceptable, "Could not satisfy the request Accept header.")
+	}
+	return best, nil
 }
 
-// acceptsJSON looks for the most specific range that covers application/json; q=0 in it means no.
-func acceptsJSON(header string) bool {
+// accepts looks for the most specific range that covers a media type, and answers how close it comes; 0 for
+// none, and where q=0 in it means no.
+func accepts(header, mediaType string) int {
 	best, accepted := 0, false
 	for part := range strings.SplitSeq(header, ",") {
 		fields := strings.Split(part, ";")
-		specific := coversJSON(strings.ToLower(strings.TrimSpace(fields[0])))
+		specific := covers(strings.ToLower(strings.TrimSpace(fields[0])), mediaType)
 		if specific > best {
 			best, accepted = specific, weight(fields[1:]) > 0
 		} else if specific == best && specific > 0 {
 			accepted = accepted || weight(fields[1:]) > 0
 		}
 	}
-	return accepted
+	if !accepted {
+		return 0
+	}
+	return best
 }
 
-// coversJSON is 0 for a media range without application/json, and more the closer it comes.
-func coversJSON(mediaRange string) int {
+// covers is 0 for a media range without the type, and more the closer it comes.
+func covers(mediaRange, mediaType string) int {
+	family, _, _ := strings.Cut(mediaType, "/")
 	switch mediaRange {
-	case "application/json":
+	case mediaType:
 		return 3
-	case "application/*":
+	case family + "/*":
 		return 2
 	case "*/*":
 		return 1

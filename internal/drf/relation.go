@@ -84,7 +84,7 @@ func readStrings(item *Info, in input) []string {
 
 // Nested is an object with a serializer of its own; get answers nil for null. in may be nil.
 func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, in func(*P) *Field[Q], opts ...Option) Def[M, P] {
-	def := declare[M, P](Info{Name: name, Type: "object", Ref: of.Name}, opts, get != nil, in != nil)
+	def := declare[M, P](Info{Name: name, Type: "object", Ref: of.shape}, opts, get != nil, in != nil)
 	if get != nil {
 		def.write = func(dst []byte, m *M) []byte {
 			if n := get(m); n != nil {
@@ -107,7 +107,7 @@ func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, 
 
 // NestedList is a read-only list of objects; nil is answered as null.
 func NestedList[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) []N, opts ...Option) Def[M, P] {
-	info := Info{Name: name, Type: "array", Items: &Info{Type: "object", Ref: of.Name}}
+	info := Info{Name: name, Type: "array", Items: &Info{Type: "object", Ref: of.shape}}
 	def := declare[M, P](info, opts, true, false)
 	def.write = func(dst []byte, m *M) []byte {
 		rows := get(m)

@@ -14,15 +14,20 @@ type Serializer[M, P any] struct {
 
 	order []string       // names and later names, as they are answered
 	keys  map[string]int // name or later name → index of its field
+	shape *Shape
 }
+
+// Shape is the serializer as data, for whoever describes it. It is not to be changed.
+func (s *Serializer[M, P]) Shape() *Shape { return s.shape }
 
 // NewSerializer makes a serializer; it panics on a table that contradicts itself.
 func NewSerializer[M, P any](name string, fields ...Def[M, P]) *Serializer[M, P] {
-	s := &Serializer[M, P]{Name: name, Fields: fields, keys: make(map[string]int)}
+	s := &Serializer[M, P]{Name: name, Fields: fields, keys: make(map[string]int), shape: &Shape{Name: name}}
 	for i, f := range fields {
 		if problem := f.contradiction(); problem != "" {
 			panic(fmt.Sprintf("drf: %s.%s %s", name, f.Info.Name, problem))
 		}
+		s.shape.Fields = append(s.shape.Fields, f.Info)
 		s.claim(f.Info.Name, i)
 		if f.Info.Alias != "" {
 			s.claim(f.Info.Alias, i)
@@ -165,6 +170,11 @@ func (s *Serializer[M, P]) appendList(dst []byte, rows []M) []byte {
 // Write answers status with m. The error is always nil.
 func (s *Serializer[M, P]) Write(w http.ResponseWriter, r *http.Request, status int, m *M) error {
 	return WriteJSON(w, r, status, s.Append(nil, m))
+}
+
+// WriteAll answers 200 with all of rows as a list without an envelope; nil is []. The error is always nil.
+func (s *Serializer[M, P]) WriteAll(w http.ResponseWriter, r *http.Request, rows []M) error {
+	return WriteJSON(w, r, http.StatusOK, s.appendList(nil, rows))
 }
 
 // WriteList answers 200 with one page of rows in the envelope of all lists; a page behind the end of the list is InvalidPage.

@@ -22,23 +22,41 @@ var shipped = []struct {
 // Seed makes the rules, matchers and bindings that authentik ships. They notify the group by both transports.
 func Seed(tx *sqldb.Tx, groupPK, emailPK, localPK string) error {
 	for _, s := range shipped {
-		r := newRule()
-		r.Name, r.Severity, r.GroupPK = s.name, "alert", &groupPK
-		r.Transports = sortedSet([]string{emailPK, localPK})
-		if err := insertRule(tx, &r); err != nil {
+		all := make([]Matcher, len(s.matchers))
+		for i, m := range s.matchers {
+			all[i] = MatchAction(m.name, m.action)
+		}
+		rule := Rule{Name: s.name, Severity: "alert", GroupPK: &groupPK, Transports: []string{emailPK, localPK}}
+		if err := Add(tx, rule, all...); err != nil {
 			return err
 		}
-		for i, want := range s.matchers {
-			m := newMatcher()
-			m.Name, m.Action = want.name, &want.action
-			if err := insertMatcher(tx, &m); err != nil {
-				return err
-			}
-			b := newBinding()
-			b.PolicyPK, b.TargetPK, b.Order = &m.PK, r.PK, int64(i)
-			if err := insertBinding(tx, &b); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// MatchAction is a new matcher of the given name that asks for an action.
+func MatchAction(name, action string) Matcher {
+	m := newMatcher()
+	m.Name, m.Action = name, &action
+	return m
+}
+
+// Add stores a new rule with new matchers that are bound to it, in their order. It is for
+// filling a database; nobody is asked, and the generation is the caller's to raise.
+func Add(tx *sqldb.Tx, r Rule, matchers ...Matcher) error {
+	r.PK, r.Transports = sqldb.NewID(), sortedSet(r.Transports)
+	if err := insertRule(tx, &r); err != nil {
+		return err
+	}
+	for i := range matchers {
+		m := &matchers[i]
+		if err := insertMatcher(tx, m); err != nil {
+			return err
+		}
+		b := newBinding()
+		b.PolicyPK, b.TargetPK, b.Order = &m.PK, r.PK, int64(i)
+		if err := insertBinding(tx, &b); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"belfry/internal/delivery"
+	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/openapi"
+	"belfry/internal/rules"
+)
+
+// apiBase is what the paths of authentik's API begin with.
+const apiBase = "/api/v3"
+
+// noun is what the usual verbs of a noun read and write: GET and POST of its list; GET, PUT, PATCH and DELETE of one, and
+// GET of what one is used by.
+type noun struct {
+	list  string // the path of its list
+	shape *drf.Shape
+	query *drf.ListSpec
+}
+
+// nouns describe the routes that do the usual.
+var nouns = []noun{
+	{"/api/v3/events/events/", EventSerializer.Shape(), eventList},
+	{"/api/v3/events/notifications/", NotificationSerializer.Shape(), notificationList},
+	{"/api/v3/events/rules/", rules.RuleSerializer.Shape(), rules.RuleList},
+	{"/api/v3/events/transports/", delivery.TransportSerializer.Shape(), delivery.TransportList},
+	{"/api/v3/events/system_tasks/", taskSerializer.Shape(), taskList},
+	{"/api/v3/policies/event_matcher/", rules.MatcherSerializer.Shape(), rules.MatcherList},
+	{"/api/v3/policies/bindings/", rules.BindingSerializer.Shape(), rules.BindingList},
+	{"/api/v3/core/users/", identity.UserSerializer.Shape(), identity.UserList},
+	{"/api/v3/core/groups/", identity.GroupSerializer.Shape(), identity.GroupList},
+	{"/api/v3/core/tokens/", identity.TokenSerializer.Shape(), identity.TokenList},
+}
+
+// special describes the verbs that do something else than a noun's usual one.
+var special = map[string]openapi.Operation{
+	"GET /api/v3/events/events/actions/": {Says: "All actions that an event may have.",
+		Status: http.StatusOK, Answers: actionSerializer.Shape(), Form: openapi.All},
+	"GET /api/v3/events/events/top_per_user/": {Says: "The applications that most events of an action name.",
+		Query: topList, Status: http.StatusOK, Answers: applicationUseSerializer.Shape(), Form: openapi.All},
+	"GET /api/v3/events/events/volume/": {Says: "How many events there were, by time.",
+		Query: volumeList, Status: http.StatusOK, Answers: pointSerializer.Shape(), Or: actionCountSerializer.Shape(), Form: openapi.All},
+	"GET /api/v3/events/events/per_month/": {Says: "How many events of an action there were in four weeks, by day.",
+		Query: monthList, Status: http.StatusOK, Answers: pointSerializer.Shape(), Form: openapi.All},
+	"GET /api/v3/events/events/stats/": {Says: "How many people have events, and how many events there are since some moments.",
+		Query: statsList, Status: http.StatusOK, Answers: eventStatsSerializer.Shape()},
+	"POST /api/v3/events/notifications/mark_all_seen/": {Says: "Marks all of the caller's own notifications as seen.",
+		Status: http.StatusNoContent},
+	"POST /api/v3/events/system_tasks/{uuid}/run/": {Says: "Runs a task again.", Status: http.StatusNoContent},
+	"GET /api/v3/core/users/me/":                   {Says: "The caller.", Status: http.StatusOK, Answers: identity.SessionUserSerializer.Shape()},
+	"POST /api/v3/core/users/{id}/set_password/": {Says: "Sets a password: one's own, or, for superusers, anybody's.",
+		Takes: identity.UserPasswordSetSerializer.Shape(), Status: http.StatusNoContent},
+	"GET /api/v3/core/groups/{group_uuid}/": {Says: "One of them.", Status: http.StatusOK, Answers: identity.GroupSerializer.Shape(),
+		Query: &drf.ListSpec{Filters: []drf.Filter{{Name: "include_users", Kind: drf.FilterBool}}}},
+	"POST /api/v3/core/groups/{group_uuid}/add_user/": {Says: "Adds a user to a group.",
+		Takes: identity.UserAccountSerializer.Shape(), Status: http.StatusNoContent},
+	"POST /api/v3/core/groups/{group_uuid}/remove_user/": {Says: "Removes a user from a group.",
+		Takes: identity.UserAccountSerializer.Shape(), Status: http.StatusNoContent},
+	"POST /api/v3/core/tokens/": {Says: "Makes a token and answers its key, this once.", Takes: identity.TokenSerializer.Shape(),
+		Status: http.StatusCreated, Answers: identity.TokenCreatedSerializer.Shape()},
+	"POST /api/v3/core/tokens/{identifier}/set_key/": {Says: "Sets the key of a token.",
+		Takes: identity.TokenSetKeySerializer.Shape(), Status: http.StatusNoContent},
+	"GET /api/v3/core/tokens/{identifier}/view_key/": {Says: "Always refused: keys are stored as hashes."},
+	"GET /api/v3/root/config/":                       {Says: "What clients ask for at their start.", Status: http.StatusOK, Answers: configSerializer.Shape()},
+	"GET /api/v3/admin/version/": {Says: "The release whose API this is, and Belfry's own as the build.",
+		Status: http.StatusOK, Answers: versionSerializer.Shape()},
+	"GET /api/v3/schema/":  {Says: "This document, as YAML or JSON.", Query: schemaQuery, Status: http.StatusOK, Media: schemaMedia},
+	"GET /-/health/live/":  {Says: "Whether the process answers.", Status: http.StatusNoContent},
+	"GET /-/health/ready/": {Says: "Whether requests can be served.", Status: http.StatusNoContent},
+}
+
+// operations describes every verb of every route; unknown are those that nothing is known of.
+func operations(routes []route) (all []openapi.Operation, unknown []string) {
+	for _, rt := range routes {
+		for _, v := range rt.verbs {
+			o, ok := describeVerb(v.method, rt.path)
+			if !ok {
+				unknown = append(unknown, v.method+" "+rt.path)
+				continue
+			}
+			o.Method, o.Path, o.Open = v.method, rt.path, v.access.open
+			all = append(all, o)
+		}
+	}
+	return all, unknown
+}
+
+// describeVerb says what a verb does: something special, or what is usual for its noun.
+func describeVerb(method, path string) (openapi.Operation, bool) {
+	if o, ok := special[method+" "+path]; ok {
+		return o, true
+	}
+	at := slices.IndexFunc(nouns, func(n noun) bool { return strings.HasPrefix(path, n.list) })
+	if at < 0 {
+		return openapi.Operation{}, false
+	}
+	n := nouns[at]
+	switch rest := strings.TrimPrefix(path, n.list); {
+	case rest == "":
+		return n.describeList(method)
+	case strings.HasSuffix(rest, "}/"):
+		return n.describeOne(method)
+	case strings.HasSuffix(rest, "}/used_by/") && method == http.MethodGet:
+		return openapi.Operation{Says: "What refers to one.", Status: http.StatusOK,
+			Answers: drf.UsedBySerializer.Shape(), Form: openapi.All}, true
+	}
+	return openapi.Operation{}, false
+}
+
+func (n noun) describeList(method string) (openapi.Operation, bool) {
+	switch method {
+	case http.MethodGet:
+		return openapi.Operation{Says: "One page of the list.", Query: n.query,
+			Status: http.StatusOK, Answers: n.shape, Form: openapi.Page}, true
+	case http.MethodPost:
+		return openapi.Operation{Says: "Makes one.", Takes: n.shape, Status: http.StatusCreated, Answers: n.shape}, true
+	}
+	return openapi.Operation{}, false
+}
+
+func (n noun) describeOne(method string) (openapi.Operation, bool) {
+	o := openapi.Operation{Status: http.StatusOK, Answers: n.shape}
+	switch method {
+	case http.MethodGet:
+		o.Says = "One of them."
+	case http.MethodPut:
+		o.Says, o.Takes = "Changes one; what is not required may be left out, and is kept.", n.shape
+	case http.MethodPatch:
+		o.Says, o.Takes = "Changes one; what is left out is kept.", n.shape
+	case http.MethodDelete:
+		o = openapi.Operation{Says: "Deletes one.", Status: http.StatusNoContent}
+	default:
+		return o, false
+	}
+	return o, true
+}
+
+// The schema's forms, in the order of drf-spectacular: who does not say gets the first.
+var (
+	schemaMedia = []drf.Media{
+		{Type: "application/vnd.oai.openapi", Format: "yaml"}, {Type: "application/yaml", Format: "yaml"},
+		{Type: "application/vnd.oai.openapi+json", Format: "json"}, {Type: "application/json", Format: "json"},
+	}
+	schemaQuery = &drf.ListSpec{Filters: []drf.Filter{
+		{Name: "format", Kind: drf.FilterChoice, Choices: &drf.Choices{Values: []string{"json", "yaml"}}},
+	}}
+)
+
+// describe is the description of the whole API.
+func (s *server) describe() openapi.Map {
+	all, _ := operations(s.routes())
+	return openapi.Document(openapi.About{
+		Title: "Belfry", Version: compatible, Base: apiBase,
+		Description: "The Events API of authentik " + compatible + ", and what later releases added to it.",
+	}, all)
+}
+
+// document is the description in both forms.
+type document struct{ yaml, json []byte }
+
+// schema answers the description of the API, as YAML unless JSON is asked for.
+func (s *server) schema(w http.ResponseWriter, r *http.Request) error {
+	media, err := drf.Negotiate(r, schemaMedia...)
+	if err != nil {
+		return err
+	}
+	d := s.document()
+	body, kind := d.yaml, media.Type+"; charset=utf-8"
+	if media.Format == "json" {
+		body, kind = d.json, media.Type
+	}
+	return drf.WriteAs(w, kind, body)
+}
