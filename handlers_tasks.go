@@ -12,14 +12,7 @@ type task struct {
 	Started, Finished                    int64
 	Expires                              *int64
 	Expiring                             bool
-	Messages                             []taskMessage
-}
-
-// taskMessage is a line of a task's log.
-type taskMessage struct {
-	Time                 int64
-	Level, Logger, Event string
-	Attributes           drf.JSON
+	Messages                             []drf.LogEvent
 }
 
 // fullName is the name and what of several tasks of that name it is.
@@ -30,19 +23,7 @@ func (t *task) fullName() string {
 	return t.Name + ":" + t.UID
 }
 
-var (
-	taskStatus = &drf.Choices{Name: "SystemTaskStatusEnum", Values: []string{"unknown", "successful", "warning", "error"}}
-	logLevels  = &drf.Choices{Name: "LogLevelEnum", Values: []string{
-		"critical", "exception", "error", "warn", "warning", "info", "debug", "notset"}}
-)
-
-var taskMessageSerializer = drf.NewSerializer("LogEvent",
-	drf.Time[taskMessage, none]("timestamp", func(m *taskMessage) int64 { return m.Time }, nil),
-	drf.Choice[taskMessage, none]("log_level", logLevels, func(m *taskMessage) string { return m.Level }, nil),
-	drf.Text[taskMessage, none]("logger", func(m *taskMessage) string { return m.Logger }, nil),
-	drf.Text[taskMessage, none]("event", func(m *taskMessage) string { return m.Event }, nil),
-	drf.Object[taskMessage, none]("attributes", func(m *taskMessage) drf.JSON { return m.Attributes }, nil),
-)
+var taskStatus = &drf.Choices{Name: "SystemTaskStatusEnum", Values: []string{"unknown", "successful", "warning", "error"}}
 
 var taskSerializer = drf.NewSerializer("SystemTask",
 	drf.UUID[task, none]("uuid", func(t *task) string { return t.UUID }),
@@ -54,7 +35,7 @@ var taskSerializer = drf.NewSerializer("SystemTask",
 	drf.Time[task, none]("finish_timestamp", func(t *task) int64 { return t.Finished }, nil),
 	drf.Float[task, none]("duration", func(t *task) float64 { return float64(t.Finished-t.Started) / float64(secondMicros) }),
 	drf.Choice[task, none]("status", taskStatus, func(t *task) string { return t.Status }, nil),
-	drf.NestedList[task, none]("messages", taskMessageSerializer, func(t *task) []taskMessage { return t.Messages }),
+	drf.NestedList[task, none]("messages", drf.LogEventSerializer, func(t *task) []drf.LogEvent { return t.Messages }),
 	drf.NullTime[task, none]("expires", func(t *task) *int64 { return t.Expires }, nil),
 	drf.Bool[task, none]("expiring", func(t *task) bool { return t.Expiring }, nil),
 )

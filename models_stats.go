@@ -17,6 +17,11 @@ var actionSerializer = drf.NewSerializer("TypeCreate",
 	drf.Bool[string, none]("requires_enterprise", func(*string) bool { return false }, nil),
 )
 
+// cacheSerializer describes the answer of cache_info.
+var cacheSerializer = drf.NewSerializer("Cache",
+	drf.Int[int64, none]("count", func(n *int64) int64 { return *n }, nil),
+)
+
 // applicationUseSerializer writes a line of top_per_user.
 var applicationUseSerializer = drf.NewSerializer("EventTopPerUser",
 	drf.Object[applicationUse, none]("application", func(u *applicationUse) drf.JSON { return u.Application }, nil),

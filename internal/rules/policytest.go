@@ -35,31 +35,11 @@ type policyResult struct {
 	messages []string
 }
 
-// logEvent stands for a line of a log; a test writes none.
-type logEvent struct {
-	timestamp            int64
-	level, logger, event string
-	attributes           drf.JSON
-}
-
-var logLevels = &drf.Choices{
-	Name:   "LogLevelEnum",
-	Values: []string{"critical", "exception", "error", "warn", "warning", "info", "debug", "notset"},
-}
-
-var logEventSerializer = drf.NewSerializer("LogEvent",
-	drf.Time[logEvent, nothing]("timestamp", func(l *logEvent) int64 { return l.timestamp }, nil),
-	drf.Choice[logEvent, nothing]("log_level", logLevels, func(l *logEvent) string { return l.level }, nil),
-	drf.Text[logEvent, nothing]("logger", func(l *logEvent) string { return l.logger }, nil),
-	drf.Text[logEvent, nothing]("event", func(l *logEvent) string { return l.event }, nil),
-	drf.Object[logEvent, nothing]("attributes", func(l *logEvent) drf.JSON { return l.attributes }, nil),
-)
-
 // PolicyTestResultSerializer writes the result of a policy's test.
 var PolicyTestResultSerializer = drf.NewSerializer("PolicyTestResult",
 	drf.Bool[policyResult, nothing]("passing", func(p *policyResult) bool { return p.passing }, nil),
 	drf.Strings[policyResult, nothing]("messages", nil, func(p *policyResult) []string { return p.messages }, nil),
-	drf.NestedList[policyResult, nothing]("log_messages", logEventSerializer, func(*policyResult) []logEvent { return []logEvent{} }),
+	drf.NestedList[policyResult, nothing]("log_messages", drf.LogEventSerializer, func(*policyResult) []drf.LogEvent { return []drf.LogEvent{} }),
 )
 
 // test is what the policy says of the event; nil is a test without one.
