@@ -183,9 +183,10 @@ type Binding struct {
 	Timeout   int64 // seconds
 	OnFailure bool  // the result of a policy that fails
 
-	policy *Matcher // of PolicyPK, filled in for answers, as are the next two
+	policy *Matcher // of PolicyPK, filled in for answers, as is what follows
 	group  *identity.Group
 	user   *identity.User
+	rule   string // name of the rule that TargetPK says
 }
 
 // newBinding has a pk of its own and the defaults of authentik.
