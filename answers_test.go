@@ -130,6 +130,7 @@ func newAnswers(f *fixture) *answers {
 	} {
 		a.vars[name] = quote(f.must(200, "GET", "/api/v3/"+path, "").str("results", 0, "pk"))
 	}
+	f.forget()
 	return a
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
-	"belfry/internal/identity"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // change is an edit of an event in place, ready to be written: as it was, as it shall be, and its trail.
@@ -21,23 +21,23 @@ type change struct {
 func (r *recorder) prepareChange(ctx context.Context, req *http.Request, before Event, patch EventPatch) (*change, error) {
 	c := &change{before: &before, after: before}
 	patch.apply(&c.after)
-	diff := diffEvents(c.before, &c.after)
-	if len(diff) == 0 {
+	edit := eventKind.Updated(c.before, &c.after)
+	if len(edit.Diff) == 0 {
 		return c, nil
 	}
 	c.columns = columnsOf(&c.after)
-	return c, r.prepareTrail(ctx, req, c, "model_updated", diff)
+	return c, r.prepareTrail(ctx, req, c, edit)
 }
 
 // prepareDeletion works out the trail of an event's deletion.
 func (r *recorder) prepareDeletion(ctx context.Context, req *http.Request, before Event) (*change, error) {
 	c := &change{before: &before, after: before}
-	return c, r.prepareTrail(ctx, req, c, "model_deleted", nil)
+	return c, r.prepareTrail(ctx, req, c, eventKind.Deleted(c.before))
 }
 
-func (r *recorder) prepareTrail(ctx context.Context, req *http.Request, c *change, action string, diff []fieldChange) error {
-	trail, err := r.prepare(ctx, trailEvent(action, identity.CallerOf(ctx), req, aboutEvent(c.before), diff))
-	c.trail = &trail
+func (r *recorder) prepareTrail(ctx context.Context, req *http.Request, c *change, what trail.Change) error {
+	p, err := r.prepare(ctx, trailEvent(req, what))
+	c.trail = &p
 	return err
 }
 
@@ -61,7 +61,7 @@ func (r *recorder) commitChange(tx *sqldb.Tx, now *Event, c *change) (*Event, er
 			return nil, err
 		}
 		return &after, counts.write(tx)
-	case now.PK != c.before.PK || len(diffEvents(now, c.before)) > 0:
+	case now.PK != c.before.PK || len(EventSerializer.Diff(now, c.before)) > 0:
 		return nil, errStale
 	case c.trail == nil:
 		return now, nil

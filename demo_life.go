@@ -81,7 +81,7 @@ var scenes = []scene{
 		return "logout", "authentik.events.signals", map[string]any{}
 	}},
 	{9, func(_ *everyday, who person) (string, string, map[string]any) {
-		return "login_failed", "authentik.events.signals", map[string]any{"username": who.username, "password": stars}
+		return "login_failed", "authentik.events.signals", map[string]any{"username": who.username, "password": drf.Stars}
 	}},
 	{6, func(_ *everyday, who person) (string, string, map[string]any) {
 		return "user_write", "authentik.stages.user_write", map[string]any{"username": who.username, "name": who.name, "created": false}
@@ -172,7 +172,7 @@ func (life *everyday) story(now int64) (events []Event) {
 	const guesser = "203.0.113.66"
 	for i := range int64(14) {
 		add(50*hourMicros-i*20*secondMicros, happened("login_failed", "authentik.events.signals",
-			map[string]any{"username": "admin", "password": stars}, nil, guesser))
+			map[string]any{"username": "admin", "password": drf.Stars}, nil, guesser))
 	}
 	add(50*hourMicros-300*secondMicros, happened("suspicious_request", "authentik.stages.password",
 		message("14 wrong passwords for “admin” within five minutes from "+guesser), nil, guesser))

@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"internal/identity":        2,
 	"internal/listing":         1,
 	"internal/openapi":         1,
+	"internal/trail":           1,
 	"internal/drf":             0,
 	"internal/sqldb":           0,
 	"internal/sqldb/sqldbtest": 0,

@@ -29,10 +29,10 @@ type server struct {
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
 func newServer(db *sqldb.DB, log *slog.Logger) *server {
 	s := &server{db: db, log: log, recorder: &recorder{db: db}}
-	s.identity = identity.New(db, log)
+	s.identity = identity.New(db, log, s.recorder.trail)
 	s.identity.UsedBy = usedByRules
-	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON}
-	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport}
+	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail}
+	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail}
 	s.document = sync.OnceValue(func() document {
 		described := s.describe()
 		return document{yaml: described.YAML(), json: described.JSON()}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -43,16 +44,20 @@ type fixture struct {
 // each runs a test on a fresh fixture for each database.
 func each(t *testing.T, test func(t *testing.T, f *fixture)) {
 	t.Helper()
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		err := db.Write(t.Context(), func(tx *sqldb.Tx) error { return seed(tx, identity.HashKey(adminKey)) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := newServer(db, slog.New(slog.NewTextHandler(t.Output(), nil)))
-		web := httptest.NewServer(s.handler())
-		t.Cleanup(web.Close)
-		test(t, &fixture{t: t, db: db, server: s, url: web.URL})
-	})
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) { test(t, newFixture(t, db, t.Output())) })
+}
+
+// newFixture fills a database and serves it. All that is logged goes to log.
+func newFixture(t *testing.T, db *sqldb.DB, log io.Writer) *fixture {
+	t.Helper()
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error { return seed(tx, identity.HashKey(adminKey)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	web := httptest.NewServer(s.handler())
+	t.Cleanup(web.Close)
+	return &fixture{t: t, db: db, server: s, url: web.URL}
 }
 
 // reply is an answer with its body decoded.
@@ -194,4 +199,17 @@ func (f *fixture) notifyUser(user int64, name string) (notification, event strin
 		f.t.Fatalf("no notification for %s: %s", name, list.text)
 	}
 	return notification, event
+}
+
+// forget empties the log: what a test has set up has left a trail.
+func (f *fixture) forget() {
+	f.t.Helper()
+	err := f.db.Write(f.t.Context(), func(tx *sqldb.Tx) error {
+		_, events := tx.Exec("DELETE FROM event")
+		_, counters := tx.Exec("DELETE FROM event_hour")
+		return errors.Join(events, counters)
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"belfry/internal/drf"
 	"belfry/internal/sqldb"
 )
 
@@ -353,8 +354,8 @@ func TestSecretsAreStarsInTheTrail(t *testing.T) {
 		if got := strings.Count(trail.text, `"shown"`); got != 8 {
 			t.Errorf("%d of 8 values that are no secrets are left: %s", got, trail.text)
 		}
-		if strings.Count(trail.text, stars) != 11 {
-			t.Errorf("%d stars: %s", strings.Count(trail.text, stars), trail.text)
+		if strings.Count(trail.text, drf.Stars) != 11 {
+			t.Errorf("%d stars: %s", strings.Count(trail.text, drf.Stars), trail.text)
 		}
 	})
 }

@@ -76,14 +76,19 @@ func retry(ctx context.Context, attempt func() error) error {
 
 // prepare gives the event its key and works out what follows from it.
 func (r *recorder) prepare(ctx context.Context, e Event) (plan, error) {
-	e.PK = sqldb.NewID()
-	p := plan{event: e, columns: columnsOf(&e)}
-	var err error
-	if p.snapshot, err = r.snapshot(ctx); err != nil {
+	s, err := r.snapshot(ctx)
+	if err != nil {
 		return plan{}, err
 	}
+	return newPlan(e, s), nil
+}
+
+// newPlan gives the event its key and works out what follows from it by the snapshot.
+func newPlan(e Event, s *snapshot) plan {
+	e.PK = sqldb.NewID()
+	p := plan{event: e, columns: columnsOf(&e), snapshot: s}
 	p.match()
-	return p, nil
+	return p
 }
 
 // match makes the notifications of an event, by the plan's snapshot.

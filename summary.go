@@ -123,9 +123,17 @@ func factsOf(e *Event, context map[string]json.RawMessage) facts {
 	return f
 }
 
+// modelWords are the words for models whose names run together.
+var modelWords = map[string]string{
+	"notificationrule": "notification rule", "notificationtransport": "notification transport",
+	"notificationwebhookmapping": "webhook mapping", "eventmatcherpolicy": "event matcher",
+	"expressionpolicy": "expression policy", "policybinding": "binding",
+}
+
 // modelName names a model that a context describes: the application "Grafana".
 func modelName(model map[string]json.RawMessage) string {
-	kind, name := words(value(model["model_name"])), value(model["name"])
+	kind, name := value(model["model_name"]), value(model["name"])
+	kind = or(modelWords[kind], words(kind))
 	switch {
 	case kind == "" && name == "":
 		return "an object"

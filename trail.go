@@ -12,33 +12,45 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // trailApp is the app that authentik names in the events of its own audit trail.
 const trailApp = "authentik.events.middleware"
 
-// stars stand where a secret was.
-const stars = "********************"
+// secretName matches names whose values are never written into the trail, as authentik's cleansing does, and beside
+// them what later releases of Django hide, a webhook's address, and expressions.
+var secretName = regexp.MustCompile(`(?i)api|token|key|secret|pass|signature|authorization|cookie|webhook|expression`)
 
-// secretName matches names whose values are never written into the trail, as authentik's cleansing does.
-var secretName = regexp.MustCompile(`(?i)api|token|key|secret|pass|signature`)
-
-// object is what a trail event is about.
-type object struct{ app, model, pk, name string }
-
-// fieldChange is one field of a diff, both values as JSON.
-type fieldChange struct{ field, previous, next string }
+// trail writes the record of a change into the transaction that makes it, with the notifications that rules make of
+// it. All of it happens inside the write: what is configured changes rarely, and whom the record of a change
+// concerns is known only once it is made.
+func (r *recorder) trail(tx *sqldb.Tx, req *http.Request, c trail.Change) (err error) {
+	s := r.current.Load() // out of date as a rule: commit finds out, and matches again by what the write has made
+	if s == nil {
+		if s, err = loadSnapshot(tx); err != nil {
+			return err
+		}
+	}
+	counts := tally{}
+	if _, err = r.commit(tx, newPlan(trailEvent(req, c), s), counts); err != nil {
+		return err
+	}
+	return counts.write(tx)
+}
 
 // trailEvent is the record of a change: who did what to which object, through which request.
-func trailEvent(action string, caller identity.Caller, r *http.Request, about object, diff []fieldChange) Event {
-	e := Event{User: actor(caller), Action: action, App: trailApp, Brand: fallbackBrand, Origin: OriginTrail}
+func trailEvent(r *http.Request, c trail.Change) Event {
+	caller := identity.CallerOf(r.Context())
+	e := Event{User: actor(caller), Action: c.Action, App: trailApp, Brand: fallbackBrand, Origin: OriginTrail}
 	if caller.Source != "" {
 		e.ClientIP = &caller.Source
 	}
-	context := append([]byte(`{"model":`), about.json()...)
+	context := append([]byte(`{"model":`), modelJSON(c)...)
 	context = append(append(context, `,"http_request":`...), requestJSON(r)...)
-	if len(diff) > 0 {
-		context = append(append(context, `,"diff":`...), diffJSON(diff)...)
+	if len(c.Diff) > 0 {
+		context = append(append(context, `,"diff":`...), diffJSON(c.Diff)...)
 	}
 	e.Context = drf.JSON(append(context, '}'))
 	return e
@@ -54,12 +66,12 @@ func actor(caller identity.Caller) drf.JSON {
 	return drf.JSON(append(out, '}'))
 }
 
-// json is the object as authentik writes models into a context; uuids have no dashes there.
-func (o object) json() []byte {
-	out := drf.AppendString([]byte(`{"pk":`), strings.ReplaceAll(o.pk, "-", ""))
-	out = drf.AppendString(append(out, `,"app":`...), o.app)
-	out = drf.AppendString(append(out, `,"name":`...), o.name)
-	out = drf.AppendString(append(out, `,"model_name":`...), o.model)
+// modelJSON is the object of a change as authentik writes models into a context.
+func modelJSON(c trail.Change) []byte {
+	out := append([]byte(`{"pk":`), c.PK...)
+	out = drf.AppendString(append(out, `,"app":`...), c.App)
+	out = drf.AppendString(append(out, `,"name":`...), c.Name)
+	out = drf.AppendString(append(out, `,"model_name":`...), c.Model)
 	return append(out, '}')
 }
 
@@ -73,7 +85,7 @@ func requestJSON(r *http.Request) []byte {
 		}
 		value := params[name]
 		if secretName.MatchString(name) {
-			value = stars
+			value = drf.Stars
 		}
 		out = drf.AppendString(out, clean(name))
 		out = drf.AppendString(append(out, ':'), clean(value))
@@ -88,31 +100,33 @@ func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
-// diffJSON writes previous and new value of every changed field.
-func diffJSON(diff []fieldChange) []byte {
+// diffJSON writes previous and new value of every changed field. Secrets inside of them are stars.
+func diffJSON(diff []drf.FieldChange) []byte {
 	out := []byte{'{'}
 	for i, change := range diff {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = drf.AppendString(out, change.field)
-		out = append(out, `:{"new_value":`+masked(change.next)+`,"previous_value":`+masked(change.previous)+`}`...)
+		out = drf.AppendString(out, change.Name)
+		out = append(append(out, `:{"new_value":`...), masked(change.Next)...)
+		out = append(append(out, `,"previous_value":`...), masked(change.Previous)...)
+		out = append(out, '}')
 	}
 	return append(out, '}')
 }
 
 // masked is JSON in which the values of secret names are stars, at any depth; authentik's exception is "passing".
-func masked(j string) string {
+func masked(j drf.JSON) drf.JSON {
 	var value any
-	decoder := json.NewDecoder(strings.NewReader(j))
+	decoder := json.NewDecoder(strings.NewReader(string(j)))
 	decoder.UseNumber()
-	if !strings.Contains(j, "{") || decoder.Decode(&value) != nil {
+	if !strings.Contains(string(j), "{") || decoder.Decode(&value) != nil {
 		return j
 	}
 	if !mask(value) {
 		return j // as it was, keys in their order
 	}
-	return marshal(value)
+	return drf.JSON(marshal(value))
 }
 
 // mask replaces secrets inside a decoded value and reports whether there were any. Below a secret name objects
@@ -148,43 +162,18 @@ func hidden(value any) any {
 		}
 		return value
 	}
-	return stars
+	return drf.Stars
 }
 
-// diffEvents lists the fields in which two states of an event differ.
-func diffEvents(before, after *Event) []fieldChange {
-	var diff []fieldChange
-	for _, f := range []fieldChange{
-		{"user", string(before.User), string(after.User)},
-		{"action", quote(before.Action), quote(after.Action)},
-		{"app", quote(before.App), quote(after.App)},
-		{"context", string(before.Context), string(after.Context)},
-		{"client_ip", quoteOrNull(before.ClientIP), quoteOrNull(after.ClientIP)},
-		{"expires", quote(drf.FormatTime(before.Expires)), quote(drf.FormatTime(after.Expires))},
-		{"brand", string(before.Brand), string(after.Brand)},
-	} {
-		if f.previous != f.next {
-			diff = append(diff, f)
-		}
-	}
-	return diff
+// eventKind is how events stand in the trail.
+var eventKind = trail.Kind[Event, EventPatch]{
+	App: "authentik_events", Model: "event", Serializer: EventSerializer,
+	PK:   func(e *Event) drf.JSON { return trail.HexPK(e.PK) },
+	Name: func(e *Event) string { return shorten(summarize(e), 75) },
 }
 
 // quote is s as a JSON string.
 func quote(s string) string { return string(drf.AppendString(nil, s)) }
-
-// quoteOrNull is s as a JSON string, or null.
-func quoteOrNull(s *string) string {
-	if s == nil {
-		return "null"
-	}
-	return quote(*s)
-}
-
-// aboutEvent names an event as the object of a trail event.
-func aboutEvent(e *Event) object {
-	return object{app: "authentik_events", model: "event", pk: e.PK, name: shorten(summarize(e), 75)}
-}
 
 // shorten cuts text to at most n characters.
 func shorten(s string, n int) string {

@@ -14,6 +14,7 @@ import (
 	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
+	"belfry/internal/trail"
 
 	"github.com/gorilla/mux"
 )
@@ -33,7 +34,7 @@ func each(t *testing.T, test func(c *client)) {
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		api := &API{DB: db, UsedBy: func(_ *sqldb.Tx, pk string) ([]drf.UsedBy, error) {
 			return []drf.UsedBy{{App: "app", ModelName: "model", PK: pk, Name: "name", Action: "cascade_many"}}, nil
-		}}
+		}, Trail: func(*sqldb.Tx, *http.Request, trail.Change) error { return nil }}
 		router := mux.NewRouter()
 		handle := func(path string, methods map[string]func(http.ResponseWriter, *http.Request) error) {
 			router.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {

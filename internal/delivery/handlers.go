@@ -8,6 +8,7 @@ import (
 	"belfry/internal/identity"
 	"belfry/internal/listing"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // API answers the requests under /api/v3/events/transports/ and /propertymappings/notification/. Who may call what is decided before it.
@@ -15,6 +16,8 @@ type API struct {
 	DB *sqldb.DB
 	// UsedBy answers what refers to a transport.
 	UsedBy func(tx *sqldb.Tx, transportPK string) ([]drf.UsedBy, error)
+	// Trail records every change, in its transaction.
+	Trail trail.Func
 }
 
 // ListTransports answers GET /events/transports/ with one page.
@@ -40,7 +43,10 @@ func (a *API) CreateTransport(w http.ResponseWriter, r *http.Request) error {
 	var t Transport
 	err := a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
 		t = newTransport()
-		return save(tx, in, &t, insertTransport)
+		if err := save(tx, in, &t, insertTransport); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, transportKind.Created(&t))
 	})
 	if err != nil {
 		return err
@@ -74,11 +80,16 @@ func (a *API) UpdateTransport(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := TransportSerializer.Read(w, r, drf.ModeOf(r))
 	var t Transport
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) (err error) {
-		if t, err = getTransport(tx, visible(true), pk, tx.ForUpdate()); err != nil {
+	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
+		before, err := getTransport(tx, visible(true), pk, tx.ForUpdate())
+		if err != nil {
 			return err
 		}
-		return save(tx, in, &t, updateTransport)
+		t = before
+		if err := save(tx, in, &t, updateTransport); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, transportKind.Updated(&before, &t))
 	})
 	if err != nil {
 		return err
@@ -93,10 +104,14 @@ func (a *API) DeleteTransport(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		if err := deleteTransport(tx, pk); err != nil {
+		t, err := deleteTransport(tx, pk)
+		if err != nil {
 			return err
 		}
-		return identity.BumpGeneration(tx)
+		if err := identity.BumpGeneration(tx); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, transportKind.Deleted(&t))
 	})
 	if err != nil {
 		return err

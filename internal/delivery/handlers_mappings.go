@@ -35,7 +35,10 @@ func (a *API) CreateMapping(w http.ResponseWriter, r *http.Request) error {
 	var m Mapping
 	err := a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
 		m = newMapping()
-		return saveMapping(tx, in, &m, insertMapping)
+		if err := saveMapping(tx, in, &m, insertMapping); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, mappingKind.Created(&m))
 	})
 	if err != nil {
 		return err
@@ -68,11 +71,16 @@ func (a *API) UpdateMapping(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := MappingSerializer.Read(w, r, drf.ModeOf(r))
 	var m Mapping
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) (err error) {
-		if m, err = getMapping(tx, pk, tx.ForUpdate()); err != nil {
+	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
+		before, err := getMapping(tx, pk, tx.ForUpdate())
+		if err != nil {
 			return err
 		}
-		return saveMapping(tx, in, &m, updateMapping)
+		m = before
+		if err := saveMapping(tx, in, &m, updateMapping); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, mappingKind.Updated(&before, &m))
 	})
 	if err != nil {
 		return err
@@ -87,10 +95,17 @@ func (a *API) DeleteMapping(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
+		m, err := getMapping(tx, pk, tx.ForUpdate())
+		if err != nil {
+			return err
+		}
 		if err := deleteMapping(tx, pk); err != nil {
 			return err
 		}
-		return identity.BumpGeneration(tx)
+		if err := identity.BumpGeneration(tx); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, mappingKind.Deleted(&m))
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ package delivery
 import (
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // The modes of a transport.
@@ -89,7 +90,7 @@ var TransportSerializer = drf.NewSerializer("NotificationTransport",
 	drf.Text[Transport, TransportPatch]("mode_verbose", func(t *Transport) string { return modeLabels[t.Mode] }, nil,
 		drf.Help("Return selected mode with a UI Label")),
 	drf.URL("webhook_url", func(t *Transport) string { return t.WebhookURL },
-		func(p *TransportPatch) *drf.Field[string] { return &p.WebhookURL }, drf.AllowBlank()),
+		func(p *TransportPatch) *drf.Field[string] { return &p.WebhookURL }, drf.AllowBlank(), drf.Secret()),
 	drf.Ref("webhook_mapping", func(t *Transport) *string { return t.BodyMapping },
 		func(p *TransportPatch) *drf.Field[string] { return &p.BodyMapping },
 		drf.Nullable(), drf.Alias("webhook_mapping_body", "2025.2")),
@@ -105,6 +106,13 @@ var TransportSerializer = drf.NewSerializer("NotificationTransport",
 	drf.Text("email_template", func(t *Transport) string { return t.EmailTemplate },
 		func(p *TransportPatch) *drf.Field[string] { return &p.EmailTemplate }, drf.Since("2025.8")),
 )
+
+// transportKind is how transports stand in the trail.
+var transportKind = trail.Kind[Transport, TransportPatch]{
+	App: "authentik_events", Model: "notificationtransport", Serializer: TransportSerializer,
+	PK:   func(t *Transport) drf.JSON { return trail.HexPK(t.PK) },
+	Name: func(t *Transport) string { return t.Name },
+}
 
 // TransportList is what GET /events/transports/ takes.
 var TransportList = &drf.ListSpec{

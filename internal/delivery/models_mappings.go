@@ -3,6 +3,7 @@ package delivery
 import (
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // Mapping is an expression that makes the body or the headers of what a webhook sends. Its name is unique.
@@ -30,8 +31,15 @@ var MappingSerializer = drf.NewSerializer("NotificationWebhookMapping",
 	drf.Text("name", func(m *Mapping) string { return m.Name },
 		func(p *MappingPatch) *drf.Field[string] { return &p.Name }, drf.Required()),
 	drf.Text("expression", func(m *Mapping) string { return m.Expression },
-		func(p *MappingPatch) *drf.Field[string] { return &p.Expression }, drf.Required()),
+		func(p *MappingPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret()),
 )
+
+// mappingKind is how mappings stand in the trail.
+var mappingKind = trail.Kind[Mapping, MappingPatch]{
+	App: "authentik_events", Model: "notificationwebhookmapping", Serializer: MappingSerializer,
+	PK:   func(m *Mapping) drf.JSON { return trail.HexPK(m.PK) },
+	Name: func(m *Mapping) string { return m.Name },
+}
 
 // MappingList is what GET /propertymappings/notification/ takes.
 var MappingList = &drf.ListSpec{

@@ -95,16 +95,16 @@ func updateTransport(tx *sqldb.Tx, t Transport) error {
 	return nil
 }
 
-// deleteTransport deletes a transport; the rules that use it stay.
-func deleteTransport(tx *sqldb.Tx, pk string) error {
-	n, err := tx.Exec(`DELETE FROM transport WHERE pk = $1`, pk)
+// deleteTransport deletes a transport and answers which that was; the rules that use it stay.
+func deleteTransport(tx *sqldb.Tx, pk string) (Transport, error) {
+	t, err := getTransport(tx, visible(true), pk, tx.ForUpdate())
 	if err != nil {
-		return fmt.Errorf("delete transport: %w", err)
+		return t, err
 	}
-	if n == 0 {
-		return drf.NotFound()
+	if _, err := tx.Exec(`DELETE FROM transport WHERE pk = $1`, pk); err != nil {
+		return t, fmt.Errorf("delete transport: %w", err)
 	}
-	return nil
+	return t, nil
 }
 
 // nameTaken reports whether another row of table than pk has the name.

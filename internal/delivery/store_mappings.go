@@ -68,12 +68,8 @@ func updateMapping(tx *sqldb.Tx, m Mapping) error {
 
 // deleteMapping deletes a mapping; the transports that use it stay, without one.
 func deleteMapping(tx *sqldb.Tx, pk string) error {
-	n, err := tx.Exec(`DELETE FROM mapping WHERE pk = $1`, pk)
-	if err != nil {
+	if _, err := tx.Exec(`DELETE FROM mapping WHERE pk = $1`, pk); err != nil {
 		return fmt.Errorf("delete mapping: %w", err)
-	}
-	if n == 0 {
-		return drf.NotFound()
 	}
 	return nil
 }

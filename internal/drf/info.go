@@ -36,6 +36,8 @@ type Info struct {
 	Help       string
 	Alias      string // a later name of the same field; wins when both are sent
 	Since      string // release that brought the field or the alias
+	Secret     bool   // a diff shows stars for the values
+	Untracked  bool   // a diff leaves the field out
 }
 
 // Shape is a serializer as data: its name and what a schema says of its fields, in their order.
@@ -76,3 +78,9 @@ func Alias(name, since string) Option { return func(i *Info) { i.Alias, i.Since 
 
 // Since names the release that brought a field.
 func Since(release string) Option { return func(i *Info) { i.Since = release } }
+
+// Secret hides a field's values in a diff. They are answered as they are: that is a matter of who asks.
+func Secret() Option { return func(i *Info) { i.Secret = true } }
+
+// Untracked leaves a field out of diffs, because another field says the same.
+func Untracked() Option { return func(i *Info) { i.Untracked = true } }

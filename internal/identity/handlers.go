@@ -21,6 +21,17 @@ func (a *API) write(r *http.Request, fn func(tx *sqldb.Tx) error) error {
 	return known(a.DB.Write(r.Context(), fn))
 }
 
+// writeBeside is write for what no rule looks at and raises no generation. The record of the change asks for the
+// generation in the end: it is held from the beginning, in the order in which changes of users lock it and their rows.
+func (a *API) writeBeside(r *http.Request, fn func(tx *sqldb.Tx) error) error {
+	return a.write(r, func(tx *sqldb.Tx) error {
+		if _, err := HoldGeneration(tx); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
 func known(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return drf.NotFound()

@@ -30,8 +30,10 @@ func (a *API) CreateGroup(w http.ResponseWriter, r *http.Request) error {
 	in := GroupSerializer.Read(w, r, drf.Create)
 	var group Group
 	err := a.write(r, func(tx *sqldb.Tx) (err error) {
-		group, err = createGroup(tx, in)
-		return err
+		if group, err = createGroup(tx, in); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, groupKind.Created(&group))
 	})
 	if err != nil {
 		return err
@@ -65,8 +67,11 @@ func (a *API) UpdateGroup(w http.ResponseWriter, r *http.Request) error {
 	in := GroupSerializer.Read(w, r, drf.ModeOf(r))
 	var group Group
 	err = a.write(r, func(tx *sqldb.Tx) (err error) {
-		group, err = updateGroup(tx, pk, in)
-		return err
+		var before Group
+		if before, group, err = updateGroup(tx, pk, in); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, groupKind.Updated(&before, &group))
 	})
 	if err != nil {
 		return err
@@ -80,7 +85,14 @@ func (a *API) DeleteGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.write(r, func(tx *sqldb.Tx) error { return deleteGroup(tx, pk) }); err != nil {
+	err = a.write(r, func(tx *sqldb.Tx) error {
+		group, err := deleteGroup(tx, pk)
+		if err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, groupKind.Deleted(&group))
+	})
+	if err != nil {
 		return err
 	}
 	return drf.NoContent(w)
@@ -102,7 +114,14 @@ func (a *API) changeMember(w http.ResponseWriter, r *http.Request, change func(t
 		return err
 	}
 	in := UserAccountSerializer.Read(w, r, drf.Create)
-	if err := a.write(r, func(tx *sqldb.Tx) error { return changeMember(tx, pk, in, change) }); err != nil {
+	err = a.write(r, func(tx *sqldb.Tx) error {
+		before, after, err := changeMember(tx, pk, in, change)
+		if err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, groupKind.Updated(&before, &after))
+	})
+	if err != nil {
 		return err
 	}
 	return drf.NoContent(w)

@@ -31,9 +31,11 @@ func (a *API) CreateToken(w http.ResponseWriter, r *http.Request) error {
 	key := NewKey()
 	hash := HashKey(key)
 	var token Token
-	err := a.write(r, func(tx *sqldb.Tx) (err error) {
-		token, err = createToken(tx, CallerOf(r.Context()), in, hash)
-		return err
+	err := a.writeBeside(r, func(tx *sqldb.Tx) (err error) {
+		if token, err = createToken(tx, CallerOf(r.Context()), in, hash); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, tokenKind.Created(&token))
 	})
 	if err != nil {
 		return err
@@ -59,9 +61,12 @@ func (a *API) GetToken(w http.ResponseWriter, r *http.Request) error {
 func (a *API) UpdateToken(w http.ResponseWriter, r *http.Request) error {
 	in := TokenSerializer.Read(w, r, drf.ModeOf(r))
 	var token Token
-	err := a.write(r, func(tx *sqldb.Tx) (err error) {
-		token, err = updateToken(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"), in)
-		return err
+	err := a.writeBeside(r, func(tx *sqldb.Tx) (err error) {
+		var before Token
+		if before, token, err = updateToken(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"), in); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, tokenKind.Updated(&before, &token))
 	})
 	if err != nil {
 		return err
@@ -71,8 +76,12 @@ func (a *API) UpdateToken(w http.ResponseWriter, r *http.Request) error {
 
 // DeleteToken answers DELETE tokens/{identifier}/.
 func (a *API) DeleteToken(w http.ResponseWriter, r *http.Request) error {
-	err := a.write(r, func(tx *sqldb.Tx) error {
-		return deleteToken(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"))
+	err := a.writeBeside(r, func(tx *sqldb.Tx) error {
+		token, err := deleteToken(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"))
+		if err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, tokenKind.Deleted(&token))
 	})
 	if err != nil {
 		return err
@@ -84,8 +93,12 @@ func (a *API) DeleteToken(w http.ResponseWriter, r *http.Request) error {
 func (a *API) SetKey(w http.ResponseWriter, r *http.Request) error {
 	in := TokenSetKeySerializer.Read(w, r, drf.Create)
 	hash := HashKey(in.Patch.Key.Value)
-	err := a.write(r, func(tx *sqldb.Tx) error {
-		return setKey(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"), in, hash)
+	err := a.writeBeside(r, func(tx *sqldb.Tx) error {
+		token, err := setKey(tx, CallerOf(r.Context()), drf.PathText(r, "identifier"), in, hash)
+		if err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, tokenKind.Replaced(&token, "key"))
 	})
 	if err != nil {
 		return err

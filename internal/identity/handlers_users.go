@@ -33,8 +33,10 @@ func (a *API) CreateUser(w http.ResponseWriter, r *http.Request) error {
 	in := UserSerializer.Read(w, r, drf.Create)
 	var user User
 	err := a.write(r, func(tx *sqldb.Tx) (err error) {
-		user, err = createUser(tx, in)
-		return err
+		if user, err = createUser(tx, in); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, userKind.Created(&user))
 	})
 	if err != nil {
 		return err
@@ -68,8 +70,11 @@ func (a *API) UpdateUser(w http.ResponseWriter, r *http.Request) error {
 	in := UserSerializer.Read(w, r, drf.ModeOf(r))
 	var user User
 	err = a.write(r, func(tx *sqldb.Tx) (err error) {
-		user, err = updateUser(tx, pk, in)
-		return err
+		var before User
+		if before, user, err = updateUser(tx, pk, in); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, userKind.Updated(&before, &user))
 	})
 	if err != nil {
 		return err
@@ -83,7 +88,14 @@ func (a *API) DeleteUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.write(r, func(tx *sqldb.Tx) error { return deleteUser(tx, pk) }); err != nil {
+	err = a.write(r, func(tx *sqldb.Tx) error {
+		user, err := deleteUser(tx, pk)
+		if err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, userKind.Deleted(&user))
+	})
+	if err != nil {
 		return err
 	}
 	return drf.NoContent(w)
@@ -130,7 +142,14 @@ func (a *API) SetPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.write(r, func(tx *sqldb.Tx) error { return setPassword(tx, pk, hash) }); err != nil {
+	err = a.writeBeside(r, func(tx *sqldb.Tx) error {
+		user, err := setPassword(tx, pk, hash)
+		if err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, userKind.Replaced(&user, "password"))
+	})
+	if err != nil {
 		return err
 	}
 	return drf.NoContent(w)

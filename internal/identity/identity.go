@@ -9,7 +9,11 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
+
+// coreApp is the app of users, groups and tokens in authentik.
+const coreApp = "authentik_core"
 
 // Scopes is a set of what a token may be used for. Rights are always those of the user as well.
 type Scopes uint8
@@ -103,13 +107,15 @@ type API struct {
 	// UsedBy answers what of other packages refers to the object; kind is "user" or "group",
 	// pk as the API writes it. nil where nothing does.
 	UsedBy func(tx *sqldb.Tx, kind, pk string) ([]drf.UsedBy, error)
+	// Trail records every change, in its transaction.
+	Trail trail.Func
 	// Passwords hashes and verifies; it is shared so that hashing is bounded for the whole process.
 	Passwords *Passwords
 
 	limit *limiter
 }
 
-// New makes the API on an open database.
-func New(db *sqldb.DB, log *slog.Logger) *API {
-	return &API{DB: db, Log: log, Passwords: NewPasswords(), limit: newLimiter()}
+// New makes the API on an open database, with the trail of what it changes.
+func New(db *sqldb.DB, log *slog.Logger, trail trail.Func) *API {
+	return &API{DB: db, Log: log, Trail: trail, Passwords: NewPasswords(), limit: newLimiter()}
 }

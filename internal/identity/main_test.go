@@ -15,6 +15,7 @@ import (
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
+	"belfry/internal/trail"
 )
 
 // rootKey is the key of the first token in every test.
@@ -39,7 +40,8 @@ func onEach(t *testing.T, test func(t *testing.T, s *server)) {
 
 func serve(t *testing.T, db *sqldb.DB) *server {
 	t.Helper()
-	s := &server{t: t, db: db, api: New(db, slog.New(slog.NewTextHandler(t.Output(), nil)))}
+	untold := func(*sqldb.Tx, *http.Request, trail.Change) error { return nil }
+	s := &server{t: t, db: db, api: New(db, slog.New(slog.NewTextHandler(t.Output(), nil)), untold)}
 	s.write(func(tx *sqldb.Tx) (err error) {
 		s.admins, err = Seed(tx, HashKey(rootKey))
 		return err

@@ -1,6 +1,9 @@
 package identity
 
-import "belfry/internal/drf"
+import (
+	"belfry/internal/drf"
+	"belfry/internal/trail"
+)
 
 // Group is a set of users, who are notified together and may be superusers by it.
 type Group struct {
@@ -90,13 +93,20 @@ var GroupSerializer = drf.NewSerializer("Group",
 	drf.NestedList[Group, GroupPatch]("inherited_roles_obj", roleSerializer,
 		func(*Group) []role { return []role{} }, drf.Since("2026.8")),
 	drf.Refs("parents", (*Group).parents,
-		func(p *GroupPatch) *drf.Field[[]string] { return &p.Parents }, drf.Since("2026.5")),
+		func(p *GroupPatch) *drf.Field[[]string] { return &p.Parents }, drf.Since("2026.5"), drf.Untracked()),
 	drf.NestedList[Group, GroupPatch]("parents_obj", relatedGroupSerializer,
 		func(g *Group) []Group { return g.Parents }, drf.Since("2026.8")),
 	drf.Refs[Group, GroupPatch]("children", (*Group).children, nil, drf.Since("2026.8")),
 	drf.NestedList[Group, GroupPatch]("children_obj", relatedGroupSerializer,
 		func(g *Group) []Group { return g.Children }, drf.Since("2026.8")),
 )
+
+// groupKind is how groups stand in the trail.
+var groupKind = trail.Kind[Group, GroupPatch]{
+	App: coreApp, Model: "group", Serializer: GroupSerializer,
+	PK:   func(g *Group) drf.JSON { return trail.HexPK(g.PK) },
+	Name: func(g *Group) string { return g.Name },
+}
 
 // userGroupSerializer writes a group as one of a user's.
 var userGroupSerializer = drf.NewSerializer("UserGroup",

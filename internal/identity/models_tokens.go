@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"belfry/internal/drf"
+	"belfry/internal/trail"
 )
 
 // intentAPI is the only intent whose tokens are bearers.
@@ -100,6 +101,13 @@ func tokenFields() []drf.Def[Token, TokenPatch] {
 
 // TokenSerializer reads and writes tokens, without their keys.
 var TokenSerializer = drf.NewSerializer("Token", tokenFields()...)
+
+// tokenKind is how tokens stand in the trail.
+var tokenKind = trail.Kind[Token, TokenPatch]{
+	App: coreApp, Model: "token", Serializer: TokenSerializer,
+	PK:   func(t *Token) drf.JSON { return trail.HexPK(t.PK) },
+	Name: func(t *Token) string { return t.Identifier },
+}
 
 // TokenCreatedSerializer writes a token that was just made, with its key: nobody can read it again.
 var TokenCreatedSerializer = drf.NewSerializer("TokenCreated", append(tokenFields(),

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"belfry/internal/drf"
+	"belfry/internal/trail"
 )
 
 // User is a person or a program that can sign in, own tokens and receive notifications.
@@ -140,6 +141,13 @@ var UserSerializer = drf.NewSerializer("User",
 	drf.Time[User, UserPatch]("last_updated", func(u *User) int64 { return u.LastUpdated }, nil, drf.Since("2026.8")),
 	drf.Time[User, UserPatch]("password_change_date", func(u *User) int64 { return u.PasswordChanged }, nil, drf.Since("2026.8")),
 )
+
+// userKind is how users stand in the trail.
+var userKind = trail.Kind[User, UserPatch]{
+	App: coreApp, Model: "user", Serializer: UserSerializer,
+	PK:   func(u *User) drf.JSON { return trail.IntPK(u.PK) },
+	Name: func(u *User) string { return u.Username },
+}
 
 // memberSerializer writes a user as a member of a group.
 var memberSerializer = drf.NewSerializer("GroupMember",

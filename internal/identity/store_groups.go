@@ -218,42 +218,43 @@ func createGroup(tx *sqldb.Tx, in drf.Input[GroupPatch]) (Group, error) {
 	return GetGroup(tx, g.PK)
 }
 
-// updateGroup changes a group by what the request says.
-func updateGroup(tx *sqldb.Tx, pk string, in drf.Input[GroupPatch]) (Group, error) {
-	if err := lockGroup(tx, pk); err != nil {
-		return Group{}, err
+// updateGroup changes a group by what the request says, and answers it as it was and as it is.
+func updateGroup(tx *sqldb.Tx, pk string, in drf.Input[GroupPatch]) (before, after Group, err error) {
+	if before, err = lockGroup(tx, pk); err != nil {
+		return before, after, err
 	}
 	if err := checkGroup(tx, in, pk); err != nil {
-		return Group{}, err
+		return before, after, err
 	}
-	g, err := sqldb.One(tx, scanGroup, selectGroup+` WHERE g.pk = $1`, pk)
-	if err != nil {
-		return Group{}, fmt.Errorf("reading a group: %w", err)
-	}
+	g := before
 	in.Patch.apply(&g)
 	if _, err := tx.Exec(`UPDATE user_group SET name = $1, is_superuser = $2, parent_pk = $3, attributes = $4 WHERE pk = $5`,
 		g.Name, g.IsSuperuser, g.Parent, g.Attributes, pk); err != nil {
-		return Group{}, fmt.Errorf("changing a group: %w", err)
+		return before, after, fmt.Errorf("changing a group: %w", err)
 	}
 	if in.Patch.Users.Set {
 		if err := setMembers(tx, pk, in.Patch.Users.Value); err != nil {
-			return Group{}, err
+			return before, after, err
 		}
 	}
 	if err := keepSuperuser(tx); err != nil {
-		return Group{}, err
+		return before, after, err
 	}
-	return GetGroup(tx, pk)
+	after, err = GetGroup(tx, pk)
+	return before, after, err
 }
 
-// lockGroup begins a change of a group; sql.ErrNoRows when there is none.
-func lockGroup(tx *sqldb.Tx, pk string) error {
+// lockGroup begins a change of a group, and answers it as it is; sql.ErrNoRows when there is none.
+func lockGroup(tx *sqldb.Tx, pk string) (Group, error) {
 	if err := BumpGeneration(tx); err != nil {
-		return err
+		return Group{}, err
 	}
 	var locked string
 	// A statement of its own: PostgreSQL refuses to lock the row that an outer join may lack.
-	return tx.Row(`SELECT g.pk FROM user_group g WHERE g.pk = $1`+tx.ForUpdate(), []any{pk}, &locked)
+	if err := tx.Row(`SELECT g.pk FROM user_group g WHERE g.pk = $1`+tx.ForUpdate(), []any{pk}, &locked); err != nil {
+		return Group{}, err
+	}
+	return getGroup(tx, pk, false)
 }
 
 // checkGroup answers all that is wrong with a request to make the group, or to change it.
@@ -319,15 +320,16 @@ func insertGroup(tx *sqldb.Tx, g *Group) (err error) {
 	return nil
 }
 
-// deleteGroup deletes a group: its children lose their parent, its members their membership.
-func deleteGroup(tx *sqldb.Tx, pk string) error {
-	if err := BumpGeneration(tx); err != nil {
-		return err
+// deleteGroup deletes a group: its children lose their parent, its members their membership. It answers which that was.
+func deleteGroup(tx *sqldb.Tx, pk string) (Group, error) {
+	g, err := lockGroup(tx, pk)
+	if err != nil {
+		return Group{}, err
 	}
 	if err := changeOne(tx, `DELETE FROM user_group WHERE pk = $1`, pk); err != nil {
-		return err
+		return Group{}, err
 	}
-	return keepSuperuser(tx)
+	return g, keepSuperuser(tx)
 }
 
 // groupUsedBy lists what refers to a group, as far as it belongs to this package.

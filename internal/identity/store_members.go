@@ -56,26 +56,32 @@ func leave(tx *sqldb.Tx, groupPK string, userPK int64) error {
 	return nil
 }
 
-// changeMember runs join or leave for the group and the user that a request names; both must exist.
-func changeMember(tx *sqldb.Tx, groupPK string, in drf.Input[accountInput], change func(*sqldb.Tx, string, int64) error) error {
-	if err := lockGroup(tx, groupPK); err != nil {
-		return err
+// changeMember runs join or leave for the group and the user that a request names; both must exist. It answers the
+// group as it was and as it is.
+func changeMember(tx *sqldb.Tx, groupPK string, in drf.Input[accountInput],
+	change func(*sqldb.Tx, string, int64) error) (before, after Group, err error) {
+	if before, err = lockGroup(tx, groupPK); err != nil {
+		return before, after, err
 	}
 	if err := in.Err(); err != nil {
-		return err
+		return before, after, err
 	}
 	user := in.Patch.PK.Value
 	_, missing, err := firstMissing(tx, "app_user", "pk", []int64{user})
 	if err != nil {
-		return err
+		return before, after, err
 	}
 	if missing {
-		return sql.ErrNoRows
+		return before, after, sql.ErrNoRows
 	}
 	if err := change(tx, groupPK, user); err != nil {
-		return err
+		return before, after, err
 	}
-	return keepSuperuser(tx)
+	if err := keepSuperuser(tx); err != nil {
+		return before, after, err
+	}
+	after, err = getGroup(tx, groupPK, false)
+	return before, after, err
 }
 
 // difference is what want has and have lacks, each once, and what have has and want lacks.
@@ -101,5 +107,5 @@ func difference[K comparable](have, want []K) (added, removed []K) {
 
 // usedBy is one line of a used_by answer.
 func usedBy(model, pk, name, action string) drf.UsedBy {
-	return drf.UsedBy{App: "authentik_core", ModelName: model, PK: pk, Name: name, Action: action}
+	return drf.UsedBy{App: coreApp, ModelName: model, PK: pk, Name: name, Action: action}
 }

@@ -122,30 +122,30 @@ func createToken(tx *sqldb.Tx, caller Caller, in drf.Input[TokenPatch], keyHash 
 	return t, err
 }
 
-// updateToken changes a token by what the request says.
-func updateToken(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[TokenPatch]) (Token, error) {
-	t, err := tokenOf(tx, caller, identifier, tx.ForUpdate())
-	if err != nil {
-		return Token{}, err
+// updateToken changes a token by what the request says, and answers it as it was, without its user, and as it is.
+func updateToken(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[TokenPatch]) (before, after Token, err error) {
+	if before, err = tokenOf(tx, caller, identifier, tx.ForUpdate()); err != nil {
+		return before, after, err
 	}
-	if !caller.Scopes.Has(t.Scopes) {
-		return Token{}, drf.Forbidden() // a token does not edit a stronger one
+	if !caller.Scopes.Has(before.Scopes) {
+		return before, after, drf.Forbidden() // a token does not edit a stronger one
 	}
-	if err := checkToken(tx, caller, in, &t, false); err != nil {
-		return Token{}, err
+	if err := checkToken(tx, caller, in, &before, false); err != nil {
+		return before, after, err
 	}
-	in.Patch.apply(&t, wall())
+	after = before
+	in.Patch.apply(&after, wall())
 	_, err = tx.Exec(`UPDATE token SET identifier = $1, user_pk = $2, intent = $3, description = $4, expiring = $5,
-		expires = $6, scopes = $7 WHERE pk = $8`,
-		t.Identifier, t.UserPK, t.Intent, t.Description, t.Expiring, t.Expires, t.Scopes.String(), t.PK)
+		expires = $6, scopes = $7 WHERE pk = $8`, after.Identifier, after.UserPK, after.Intent, after.Description,
+		after.Expiring, after.Expires, after.Scopes.String(), after.PK)
 	if errors.As(err, new(*sqldb.UniqueError)) {
-		return Token{}, drf.Invalid("identifier", msgTokenTaken)
+		return before, after, drf.Invalid("identifier", msgTokenTaken)
 	}
 	if err != nil {
-		return Token{}, fmt.Errorf("changing a token: %w", err)
+		return before, after, fmt.Errorf("changing a token: %w", err)
 	}
-	t.User, err = GetUser(tx, t.UserPK)
-	return t, err
+	after.User, err = GetUser(tx, after.UserPK)
+	return before, after, err
 }
 
 // checkToken answers all that is wrong with a request to make or to change t. That a caller names somebody else
@@ -189,33 +189,33 @@ func insertToken(tx *sqldb.Tx, t *Token, keyHash string) error {
 	return nil
 }
 
-// setKey replaces the key of a token.
-func setKey(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[keyInput], hash string) error {
+// setKey replaces the key of a token, and answers which that is.
+func setKey(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[keyInput], hash string) (Token, error) {
 	t, err := tokenOf(tx, caller, identifier, tx.ForUpdate())
 	if err != nil {
-		return err
+		return t, err
 	}
 	if !caller.Scopes.Has(t.Scopes) {
-		return drf.Forbidden() // who knows the key of a stronger token is stronger
+		return t, drf.Forbidden() // who knows the key of a stronger token is stronger
 	}
 	if err := in.Err(); err != nil {
-		return err
+		return t, err
 	}
 	if err := CheckBootstrapKey(in.Patch.Key.Value); err != nil {
-		return drf.Invalid("key", sentence(err))
+		return t, drf.Invalid("key", sentence(err))
 	}
 	err = changeOne(tx, `UPDATE token SET key_hash = $1 WHERE pk = $2`, hash, t.PK)
 	if errors.As(err, new(*sqldb.UniqueError)) {
-		return drf.Invalid("key", msgKeyTaken)
+		return t, drf.Invalid("key", msgKeyTaken)
 	}
-	return err
+	return t, err
 }
 
-// deleteToken deletes a token that the caller may see.
-func deleteToken(tx *sqldb.Tx, caller Caller, identifier string) error {
+// deleteToken deletes a token that the caller may see, and answers which that was.
+func deleteToken(tx *sqldb.Tx, caller Caller, identifier string) (Token, error) {
 	t, err := tokenOf(tx, caller, identifier, tx.ForUpdate())
 	if err != nil {
-		return err
+		return t, err
 	}
-	return changeOne(tx, `DELETE FROM token WHERE pk = $1`, t.PK)
+	return t, changeOne(tx, `DELETE FROM token WHERE pk = $1`, t.PK)
 }

@@ -197,33 +197,45 @@ func createUser(tx *sqldb.Tx, in drf.Input[UserPatch]) (User, error) {
 	return GetUser(tx, u.PK)
 }
 
-// updateUser changes a user by what the request says.
-func updateUser(tx *sqldb.Tx, pk int64, in drf.Input[UserPatch]) (User, error) {
+// updateUser changes a user by what the request says, and answers it as it was and as it is.
+func updateUser(tx *sqldb.Tx, pk int64, in drf.Input[UserPatch]) (before, after User, err error) {
 	if err := BumpGeneration(tx); err != nil {
-		return User{}, err
+		return before, after, err
 	}
-	u, err := sqldb.One(tx, scanUser, selectUser+` WHERE u.pk = $1`+tx.ForUpdate(), pk)
-	if err != nil {
-		return User{}, err
+	if before, err = lockUser(tx, pk); err != nil {
+		return before, after, err
 	}
 	if err := checkUser(tx, in, pk); err != nil {
-		return User{}, err
+		return before, after, err
 	}
+	u := before
 	in.Patch.apply(&u)
 	if _, err := tx.Exec(`UPDATE app_user SET username = $1, name = $2, email = $3, path = $4, type = $5, is_active = $6,
 		attributes = $7, last_login = $8, last_updated = $9 WHERE pk = $10`,
 		u.Username, u.Name, u.Email, u.Path, u.Type, u.IsActive, u.Attributes, u.LastLogin, tx.Now(), pk); err != nil {
-		return User{}, fmt.Errorf("changing a user: %w", err)
+		return before, after, fmt.Errorf("changing a user: %w", err)
 	}
 	if in.Patch.Groups.Set {
 		if err := setGroups(tx, pk, in.Patch.Groups.Value); err != nil {
-			return User{}, err
+			return before, after, err
 		}
 	}
 	if err := keepSuperuser(tx); err != nil {
+		return before, after, err
+	}
+	after, err = GetUser(tx, pk)
+	return before, after, err
+}
+
+// lockUser reads a user that is going to be changed, with its groups; sql.ErrNoRows when there is none.
+func lockUser(tx *sqldb.Tx, pk int64) (User, error) {
+	u, err := sqldb.One(tx, scanUser, selectUser+` WHERE u.pk = $1`+tx.ForUpdate(), pk)
+	if err != nil {
 		return User{}, err
 	}
-	return GetUser(tx, pk)
+	users := []User{u}
+	err = fillUsers(tx, users, false)
+	return users[0], err
 }
 
 // checkUser answers all that is wrong with a request to make the user, or to change it.
@@ -260,20 +272,28 @@ func insertUser(tx *sqldb.Tx, u *User) (err error) {
 	return nil
 }
 
-// deleteUser deletes a user and, by foreign keys, all that is its own.
-func deleteUser(tx *sqldb.Tx, pk int64) error {
+// deleteUser deletes a user and, by foreign keys, all that is its own. It answers who that was.
+func deleteUser(tx *sqldb.Tx, pk int64) (User, error) {
 	if err := BumpGeneration(tx); err != nil {
-		return err
+		return User{}, err
+	}
+	u, err := lockUser(tx, pk)
+	if err != nil {
+		return User{}, err
 	}
 	if err := changeOne(tx, `DELETE FROM app_user WHERE pk = $1`, pk); err != nil {
-		return err
+		return User{}, err
 	}
-	return keepSuperuser(tx)
+	return u, keepSuperuser(tx)
 }
 
-// setPassword stores the hash of a new password.
-func setPassword(tx *sqldb.Tx, pk int64, hash string) error {
-	return changeOne(tx, `UPDATE app_user SET password = $1, password_change_date = $2, last_updated = $2 WHERE pk = $3`,
+// setPassword stores the hash of a new password, and answers whose it is.
+func setPassword(tx *sqldb.Tx, pk int64, hash string) (User, error) {
+	u, err := lockUser(tx, pk)
+	if err != nil {
+		return User{}, err
+	}
+	return u, changeOne(tx, `UPDATE app_user SET password = $1, password_change_date = $2, last_updated = $2 WHERE pk = $3`,
 		hash, tx.Now(), pk)
 }
 

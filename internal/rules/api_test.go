@@ -13,6 +13,7 @@ import (
 	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
+	"belfry/internal/trail"
 
 	"github.com/gorilla/mux"
 )
@@ -40,7 +41,7 @@ func each(t *testing.T, test func(c *client)) {
 				}
 			}
 			return "", nil
-		}, Subject: eventAction}
+		}, Subject: eventAction, Trail: func(*sqldb.Tx, *http.Request, trail.Change) error { return nil }}
 		router := mux.NewRouter()
 		route := func(path string, methods map[string]handler) {
 			router.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {

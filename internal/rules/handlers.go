@@ -5,6 +5,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // API answers the requests under /api/v3/events/rules/ and /policies/.
@@ -15,11 +16,13 @@ type API struct {
 	MissingTransport func(tx *sqldb.Tx, pks []string) (string, error)
 	// Subject reads an event, as the API writes it or a part of that, for the test of a policy.
 	Subject func(event drf.JSON) (Subject, *drf.Errors)
+	// Trail records every change, in its transaction.
+	Trail trail.Func
 }
 
 var rules = noun[Rule, RulePatch]{
 	name: "rule", path: "pbm_uuid",
-	serializer: RuleSerializer, spec: RuleList,
+	serializer: RuleSerializer, trail: &ruleKind, spec: RuleList,
 	list: listRules, get: getRule, fill: fillRules,
 	fresh: newRule, apply: applyRule, insert: insertRule, update: updateRule,
 	taken:  func() error { return drf.Invalid("name", ruleTaken) },
@@ -28,7 +31,7 @@ var rules = noun[Rule, RulePatch]{
 
 var matchers = noun[Matcher, MatcherPatch]{
 	name: "policy", path: "policy_uuid",
-	serializer: MatcherSerializer, spec: MatcherList,
+	serializer: MatcherSerializer, trail: &matcherKind, spec: MatcherList,
 	list: listMatchers, get: getMatcher,
 	fill:  fillNothing[Matcher],
 	fresh: newMatcher,
@@ -39,7 +42,7 @@ var matchers = noun[Matcher, MatcherPatch]{
 
 var bindings = noun[Binding, BindingPatch]{
 	name: "binding", path: "policy_binding_uuid",
-	serializer: BindingSerializer, spec: BindingList,
+	serializer: BindingSerializer, trail: &bindingKind, spec: BindingList,
 	list: listBindings, get: getBinding, fill: fillBindings,
 	fresh: newBinding, apply: applyBinding, insert: insertBinding, update: updateBinding,
 	taken:  func() error { return drf.Invalid("", bindingTaken) },

@@ -17,7 +17,7 @@ var policies = noun[Policy, PolicyPatch]{
 
 var expressions = noun[ExpressionPolicy, ExpressionPatch]{
 	name: "policy", path: "policy_uuid",
-	serializer: ExpressionSerializer, spec: ExpressionList,
+	serializer: ExpressionSerializer, trail: &expressionKind, spec: ExpressionList,
 	list: listExpressions, get: getExpression, fill: fillNothing[ExpressionPolicy],
 	fresh: newExpression, apply: applyExpression, insert: insertExpression, update: updateExpression,
 	taken:  func() error { return drf.Invalid("name", kinds[kindExpression].taken()) },
@@ -34,9 +34,24 @@ func (a *API) GetPolicy(w http.ResponseWriter, r *http.Request) error {
 	return policies.answerGet(a, w, r)
 }
 
-// DeletePolicy answers DELETE /policies/all/{policy_uuid}/.
+// DeletePolicy answers DELETE /policies/all/{policy_uuid}/: the policy is deleted as what it is.
 func (a *API) DeletePolicy(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerDelete(a, w, r)
+	pk, err := drf.PathUUID(r, "policy_uuid")
+	if err != nil {
+		return err
+	}
+	var p Policy
+	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+		p, err = getPolicy(tx, pk, "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if p.kind == kindExpression {
+		return expressions.answerDelete(a, w, r)
+	}
+	return matchers.answerDelete(a, w, r)
 }
 
 // PolicyUsedBy answers GET /policies/all/{policy_uuid}/used_by/.

@@ -92,9 +92,10 @@ type Binding struct {
 	Timeout   int64 // seconds
 	OnFailure bool  // the result of a policy that fails
 
-	policy *Policy // of PolicyPK, filled in for answers, as are the next two
+	policy *Policy // of PolicyPK, filled in for answers, as are the next three
 	group  *identity.Group
 	user   *identity.User
+	rule   string // name of the rule that TargetPK says
 
 	matcher *Matcher // of PolicyPK, filled in for matching; nil if that is an expression
 }

@@ -182,7 +182,7 @@ func (p *ExpressionPatch) apply(e *ExpressionPolicy) {
 var ExpressionSerializer = drf.NewSerializer("ExpressionPolicy", append(policyFields(
 	func(e *ExpressionPolicy) *Policy { return &e.Policy }, func(p *ExpressionPatch) *PolicyPatch { return &p.PolicyPatch }),
 	drf.Text("expression", func(e *ExpressionPolicy) string { return e.Expression },
-		func(p *ExpressionPatch) *drf.Field[string] { return &p.Expression }, drf.Required()),
+		func(p *ExpressionPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret()),
 )...)
 
 // ExpressionList is what GET /policies/expression/ takes.

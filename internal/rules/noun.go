@@ -9,14 +9,16 @@ import (
 	"belfry/internal/identity"
 	"belfry/internal/listing"
 	"belfry/internal/sqldb"
+	"belfry/internal/trail"
 )
 
 // noun is what the handlers of rules, policies and bindings differ in. Everything
-// that changes one of them raises the generation in the same write.
+// that changes one of them raises the generation and leaves a trail in the same write.
 type noun[M, P any] struct {
 	name       string // of its table
 	path       string // the route's variable that holds the pk
 	serializer *drf.Serializer[M, P]
+	trail      *trail.Kind[M, P]
 	spec       *drf.ListSpec
 	list       func(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[M], error)
 	get        func(tx *sqldb.Tx, pk, lock string) (M, error)
@@ -55,7 +57,10 @@ func (n *noun[M, P]) answerCreate(a *API, w http.ResponseWriter, r *http.Request
 	var m M
 	err := a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
 		m = n.fresh()
-		return n.save(a, tx, in, &m, n.insert)
+		if err := n.save(a, tx, in, &m, n.insert); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, n.trail.Created(&m))
 	})
 	if err != nil {
 		return err
@@ -91,11 +96,16 @@ func (n *noun[M, P]) answerUpdate(a *API, w http.ResponseWriter, r *http.Request
 	}
 	in := n.serializer.Read(w, r, drf.ModeOf(r))
 	var m M
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) (err error) {
-		if m, err = n.get(tx, pk, tx.ForUpdate()); err != nil {
+	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
+		before, err := n.lock(tx, pk)
+		if err != nil {
 			return err
 		}
-		return n.save(a, tx, in, &m, n.update)
+		m = before
+		if err := n.save(a, tx, in, &m, n.update); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, n.trail.Updated(&before, &m))
 	})
 	if err != nil {
 		return err
@@ -110,13 +120,17 @@ func (n *noun[M, P]) answerDelete(a *API, w http.ResponseWriter, r *http.Request
 		return err
 	}
 	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		if _, err := n.get(tx, pk, tx.ForUpdate()); err != nil {
+		m, err := n.lock(tx, pk)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.Exec(`DELETE FROM `+n.name+` WHERE pk = $1`, pk); err != nil {
 			return fmt.Errorf("delete %s: %w", n.name, err)
 		}
-		return identity.BumpGeneration(tx)
+		if err := identity.BumpGeneration(tx); err != nil {
+			return err
+		}
+		return a.Trail.Record(tx, r, n.trail.Deleted(&m))
 	})
 	if err != nil {
 		return err
@@ -160,6 +174,15 @@ func (n *noun[M, P]) save(a *API, tx *sqldb.Tx, in drf.Input[P], m *M, store fun
 		return err
 	}
 	return n.fillOne(tx, m)
+}
+
+// lock reads an object that is going to be changed, with what answers and the trail show besides.
+func (n *noun[M, P]) lock(tx *sqldb.Tx, pk string) (M, error) {
+	m, err := n.get(tx, pk, tx.ForUpdate())
+	if err != nil {
+		return m, err
+	}
+	return m, n.fillOne(tx, &m)
 }
 
 func (n *noun[M, P]) fillOne(tx *sqldb.Tx, m *M) error {

@@ -103,7 +103,7 @@ func loadBindings(tx *sqldb.Tx) (map[string][]Binding, error) {
 	return bindings, nil
 }
 
-// fillBindings fills in what answers show besides: the policy, group or user of each binding.
+// fillBindings fills in what answers show besides: the policy, group or user of each binding, and its rule's name.
 func fillBindings(tx *sqldb.Tx, bindings []Binding) error {
 	var groupPKs []string
 	var userPKs []int64
@@ -128,11 +128,29 @@ func fillBindings(tx *sqldb.Tx, bindings []Binding) error {
 	if err != nil {
 		return err
 	}
+	names, err := ruleNames(tx)
+	if err != nil {
+		return err
+	}
 	for i := range bindings {
 		b := &bindings[i]
+		b.rule = names[b.TargetPK]
 		b.policy, b.group, b.user = pick(policies, b.PolicyPK), pick(groups, b.GroupPK), pick(users, b.UserPK)
 	}
 	return nil
+}
+
+// ruleNames answers the name of every rule by its pk.
+func ruleNames(tx *sqldb.Tx) (map[string]string, error) {
+	rows, err := sqldb.All(tx, scanPair, `SELECT pk, name FROM rule`)
+	if err != nil {
+		return nil, fmt.Errorf("read the names of rules: %w", err)
+	}
+	names := make(map[string]string, len(rows))
+	for _, row := range rows {
+		names[row[0]] = row[1]
+	}
+	return names, nil
 }
 
 func insertBinding(tx *sqldb.Tx, b *Binding) error {
