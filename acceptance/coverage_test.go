@@ -58,7 +58,24 @@ var refused = map[string]int{
 // coverage counts calls by operation and status. It is safe for use by many goroutines.
 type coverage struct {
 	mu    sync.Mutex
-	calls map[string]map[int]int
+	calls map[string]map[int]int        // of the official Go client, and raw ones
+	npm   map[string]map[string]npmUsed // by client and operation; a client that did not run is absent
+}
+
+// npmUsed is what an npm client did with one operation.
+type npmUsed struct {
+	Has      bool        // whether the client has the operation
+	Statuses map[int]int // its calls
+}
+
+// ran adds what an npm client did.
+func (c *coverage) ran(client string, used map[string]npmUsed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.npm == nil {
+		c.npm = map[string]map[string]npmUsed{}
+	}
+	c.npm[client] = used
 }
 
 func (c *coverage) count(operation string, status int) {
@@ -70,36 +87,79 @@ func (c *coverage) count(operation string, status int) {
 	c.calls[operation][status]++
 }
 
-// missing lists the operations that were not exercised as they must be.
+// missing lists the operations that were not exercised as they must be: by the Go client, and by every npm client
+// that ran and has them.
 func (c *coverage) missing() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(operations), func(operation string) bool {
-		if status, ok := refused[operation]; ok {
-			return c.calls[operation][status] > 0
+	var missing []string
+	for _, operation := range operations {
+		if !exercised(operation, c.calls[operation]) {
+			missing = append(missing, operation)
 		}
-		for status := range c.calls[operation] {
-			if status < http.StatusMultipleChoices {
-				return true
+		for _, client := range slices.Sorted(maps.Keys(c.npm)) {
+			if used := c.npm[client][operation]; used.Has && !exercised(operation, used.Statuses) {
+				missing = append(missing, operation+" ("+client+")")
 			}
 		}
-		return false
-	})
+	}
+	return missing
 }
 
-// print writes the table of operations by status.
+// exercised says whether an operation was answered at least once as it must be.
+func exercised(operation string, statuses map[int]int) bool {
+	if status, ok := refused[operation]; ok {
+		return statuses[status] > 0
+	}
+	for status := range statuses {
+		if status < http.StatusMultipleChoices {
+			return true
+		}
+	}
+	return false
+}
+
+// print writes the table of operations by client and status.
 func (c *coverage) print(w io.Writer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	clients := slices.Sorted(maps.Keys(c.npm))
 	total := 0
-	fmt.Fprintf(w, "\n%-46s %s\n", "operation", "calls by status")
+	fmt.Fprintf(w, "\ncalls by status; – where a client does not have the operation\n%-48s %-30s%s\n", "operation", "Go 2024.6", columns(clients))
 	for _, operation := range slices.Sorted(maps.Keys(c.calls)) {
-		var cells []string
-		for _, status := range slices.Sorted(maps.Keys(c.calls[operation])) {
-			cells = append(cells, fmt.Sprintf("%d×%d", status, c.calls[operation][status]))
-			total += c.calls[operation][status]
+		var others []string
+		for _, client := range clients {
+			if used := c.npm[client][operation]; used.Has {
+				others = append(others, cell(used.Statuses))
+			} else {
+				others = append(others, "–")
+			}
 		}
-		fmt.Fprintf(w, "%-46s %s\n", operation, strings.Join(cells, "  "))
+		for _, calls := range c.calls[operation] {
+			total += calls
+		}
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-48s %-30s%s", operation, cell(c.calls[operation]), columns(others)), " "))
 	}
-	fmt.Fprintf(w, "%d operations listed, %d seen, %d calls\n", len(operations), len(c.calls), total)
+	fmt.Fprintf(w, "%d operations listed, %d seen, %d calls of the Go client\n", len(operations), len(c.calls), total)
+	if len(clients) == 0 {
+		fmt.Fprintln(w, "the npm clients did not run")
+	}
+}
+
+// columns sets what stands behind the Go client's column.
+func columns(cells []string) string {
+	var line strings.Builder
+	for _, cell := range cells {
+		fmt.Fprintf(&line, "%-18s", cell)
+	}
+	return line.String()
+}
+
+// cell writes calls by status.
+func cell(statuses map[int]int) string {
+	var parts []string
+	for _, status := range slices.Sorted(maps.Keys(statuses)) {
+		parts = append(parts, fmt.Sprintf("%d×%d", status, statuses[status]))
+	}
+	return strings.Join(parts, "  ")
 }

@@ -132,3 +132,19 @@ func TestCoverageMissesWhatWasNotCalledWell(t *testing.T) {
 	}
 	same(t, c.missing(), []string{operations[0], "events_system_tasks_retrieve", "events_system_tasks_run_create", "core_tokens_view_key_retrieve"})
 }
+
+func TestCoverageMissesWhatAnNPMClientHasAndDidNotCallWell(t *testing.T) {
+	c := &coverage{calls: map[string]map[int]int{}}
+	for _, operation := range operations {
+		c.count(operation, http.StatusOK)
+		c.count(operation, refused[operation])
+	}
+	same(t, len(c.missing()), 0)
+	c.ran("npm", map[string]npmUsed{
+		operations[0]: {Has: true, Statuses: map[int]int{http.StatusBadRequest: 1}},
+		operations[1]: {Has: true, Statuses: map[int]int{http.StatusOK: 1}},
+		operations[2]: {},
+		operations[3]: {Has: true},
+	})
+	same(t, c.missing(), []string{operations[0] + " (npm)", operations[3] + " (npm)"})
+}

@@ -167,6 +167,8 @@ type SessionUser struct{ User User }
 // SessionUserSerializer writes the answer of users/me/.
 var SessionUserSerializer = drf.NewSerializer("SessionUser",
 	drf.Nested[SessionUser, none]("user", userSelfSerializer, func(s *SessionUser) *User { return &s.User }, nil),
+	// Later releases list everybody who is signed in in the same browser. A token is of one user.
+	drf.NestedList[SessionUser, none]("users", userSelfSerializer, func(s *SessionUser) []User { return []User{s.User} }, drf.Since("2026.8")),
 )
 
 var userSelfSerializer = drf.NewSerializer("UserSelf",

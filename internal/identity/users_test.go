@@ -205,12 +205,13 @@ func TestMeIsTheCallerWithAllItsGroups(t *testing.T) {
 		ops := s.group(`{"name":"ops","parent":"` + s.admins + `"}`)
 		key := s.token("ann", s.user("ann", ops), `"inbox"`)
 		a := s.as(key).get("/users/me/").is(200)
-		if got := a.keys(); got != "user" {
+		if got := a.keys(); got != "user users" {
 			t.Errorf("fields %s", got)
 		}
 		a.has(`{"user":{"pk":2,"username":"ann","name":"","is_active":true,"is_superuser":true,`+
 			`"groups":[{"name":"authentik Admins","pk":"`+s.admins+`"},{"name":"ops","pk":"`+ops+`"}],"email":"","avatar":"data:`,
-			`"settings":{},"type":"internal","system_permissions":[],"roles":[],"is_current":true}}`)
+			`"settings":{},"type":"internal","system_permissions":[],"roles":[],"is_current":true},"users":[{"pk":2,"username":"ann",`,
+			`"is_current":true}]}`)
 		s.as("").get("/users/me/").says(403, `{"detail":"Authentication credentials were not provided."}`)
 		s.host().get("/users/me/").is(404)
 	})
