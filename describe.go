@@ -40,7 +40,7 @@ var nouns = []noun{
 // special describes the verbs that do something else than a noun's usual one.
 var special = map[string]openapi.Operation{
 	"GET /api/v3/events/events/actions/": {Says: "All actions that an event may have.",
-		Status: http.StatusOK, Answers: actionSerializer.Shape(), Form: openapi.All},
+		Status: http.StatusOK, Answers: drf.KindSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/events/events/top_per_user/": {Says: "The applications that most events of an action name.",
 		Query: topList, Status: http.StatusOK, Answers: applicationUseSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/events/events/volume/": {Says: "How many events there were, by time.",
