@@ -43,7 +43,7 @@ var nouns = []noun{
 // special describes the verbs that do something else than a noun's usual one.
 var special = map[string]openapi.Operation{
 	"GET /api/v3/events/events/actions/": {Says: "All actions that an event may have.",
-		Status: http.StatusOK, Answers: actionSerializer.Shape(), Form: openapi.All},
+		Status: http.StatusOK, Answers: drf.KindSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/events/events/top_per_user/": {Says: "The applications that most events of an action name.",
 		Query: topList, Status: http.StatusOK, Answers: applicationUseSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/events/events/volume/": {Says: "How many events there were, by time.",
@@ -56,9 +56,9 @@ var special = map[string]openapi.Operation{
 		Status: http.StatusNoContent},
 	"POST /api/v3/events/system_tasks/{uuid}/run/": {Says: "Runs a task again.", Status: http.StatusNoContent},
 	"GET /api/v3/policies/all/types/": {Says: "The kinds of policies.",
-		Status: http.StatusOK, Answers: actionSerializer.Shape(), Form: openapi.All},
+		Status: http.StatusOK, Answers: drf.KindSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/policies/all/cache_info/": {Says: "How many results are cached: none ever are.",
-		Status: http.StatusOK, Answers: cacheSerializer.Shape()},
+		Status: http.StatusOK, Answers: rules.PolicyCacheSerializer.Shape()},
 	"POST /api/v3/policies/all/cache_clear/": {Says: "Clears the cache, of which there is none.", Status: http.StatusNoContent},
 	"POST /api/v3/policies/all/{policy_uuid}/test/": {Says: "What a policy says of an event.",
 		Takes: rules.PolicyTestSerializer.Shape(), Status: http.StatusOK, Answers: rules.PolicyTestResultSerializer.Shape()},

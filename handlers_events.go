@@ -130,5 +130,9 @@ func (s *server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
 
 // listActions answers the actions that an event may have, with authentik's labels.
 func (s *server) listActions(w http.ResponseWriter, r *http.Request) error {
-	return actionSerializer.WriteAll(w, r, rules.EventActions.Values)
+	actions := make([]drf.Kind, len(rules.EventActions.Values))
+	for i, action := range rules.EventActions.Values {
+		actions[i] = drf.Kind{Name: rules.ActionLabel(action), Component: action}
+	}
+	return drf.KindSerializer.WriteAll(w, r, actions)
 }

@@ -8,20 +8,6 @@ import (
 // none is the patch of what is only answered.
 type none struct{}
 
-// actionSerializer writes an action as authentik writes types that can be created.
-var actionSerializer = drf.NewSerializer("TypeCreate",
-	drf.Text[string, none]("name", func(action *string) string { return rules.ActionLabel(*action) }, nil),
-	drf.Text[string, none]("description", func(*string) string { return "" }, nil),
-	drf.Text[string, none]("component", func(action *string) string { return *action }, nil),
-	drf.Text[string, none]("model_name", func(*string) string { return "" }, nil),
-	drf.Bool[string, none]("requires_enterprise", func(*string) bool { return false }, nil),
-)
-
-// cacheSerializer describes the answer of cache_info.
-var cacheSerializer = drf.NewSerializer("Cache",
-	drf.Int[int64, none]("count", func(n *int64) int64 { return *n }, nil),
-)
-
 // applicationUseSerializer writes a line of top_per_user.
 var applicationUseSerializer = drf.NewSerializer("EventTopPerUser",
 	drf.Object[applicationUse, none]("application", func(u *applicationUse) drf.JSON { return u.Application }, nil),

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -37,12 +38,12 @@ func newComponents() *components {
 	return &components{schemas: map[string]any{}, sources: map[string]any{}}
 }
 
-// add makes a schema the first time that its name is used. It panics when a name is used for two things.
+// add makes a schema the first time that its name is used. It panics when a name is used for two things that differ.
 func (c *components) add(name string, source any, make func() any) Map {
 	if known, ok := c.sources[name]; !ok {
 		c.sources[name] = source
 		c.schemas[name] = make()
-	} else if known != source {
+	} else if !reflect.DeepEqual(known, source) {
 		panic("openapi: two schemas are called " + name)
 	}
 	return ref("schemas", name)

@@ -61,24 +61,23 @@ func (a *API) PolicyUsedBy(w http.ResponseWriter, r *http.Request) error {
 
 // PolicyTypes answers GET /policies/all/types/ with the kinds of policies that can be made.
 func (a *API) PolicyTypes(w http.ResponseWriter, r *http.Request) error {
-	out := []byte{'['}
-	for i, name := range []string{kindMatcher, kindExpression} {
-		if i > 0 {
-			out = append(out, ',')
-		}
+	var types []drf.Kind
+	for _, name := range []string{kindMatcher, kindExpression} {
 		k := kinds[name]
-		out = drf.AppendString(append(out, `{"name":`...), k.verboseName)
-		out = drf.AppendString(append(out, `,"description":`...), k.description)
-		out = drf.AppendString(append(out, `,"component":`...), k.component)
-		out = drf.AppendString(append(out, `,"model_name":`...), k.model)
-		out = append(out, `,"requires_enterprise":false}`...)
+		types = append(types, drf.Kind{Name: k.verboseName, Description: k.description, Component: k.component, ModelName: k.model})
 	}
-	return drf.WriteJSON(w, r, http.StatusOK, append(out, ']'))
+	return drf.KindSerializer.WriteAll(w, r, types)
 }
+
+// PolicyCacheSerializer writes how many results of policies are kept.
+var PolicyCacheSerializer = drf.NewSerializer("Cache",
+	drf.Int[int64, struct{}]("count", func(n *int64) int64 { return *n }, nil),
+)
 
 // PolicyCacheInfo answers GET /policies/all/cache_info/: no results of policies are kept.
 func (a *API) PolicyCacheInfo(w http.ResponseWriter, r *http.Request) error {
-	return drf.WriteJSON(w, r, http.StatusOK, []byte(`{"count":0}`))
+	var none int64
+	return PolicyCacheSerializer.Write(w, r, http.StatusOK, &none)
 }
 
 // ClearPolicyCache answers POST /policies/all/cache_clear/ with 204: there is nothing to clear.
