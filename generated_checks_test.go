@@ -23,7 +23,7 @@ import (
 // checkReply says what is wrong with an answer as such.
 func checkReply(r *generated, a reply) error {
 	contentType := a.header.Get("Content-Type")
-	if fromGo := (a.status == 400 || a.status == 431) && strings.HasPrefix(contentType, "text/plain"); fromGo && strings.HasPrefix(a.text, strconv.Itoa(a.status)+" ") {
+	if fromGo := (a.status == 400 || a.status == 431) && strings.HasPrefix(contentType, "text/plain"); fromGo && (r.method == "HEAD" || strings.HasPrefix(a.text, strconv.Itoa(a.status)+" ")) {
 		return nil // net/http refused it before Belfry saw it
 	}
 	page := r.route == nil && !strings.HasPrefix(contentType, "application/json") && a.status == 200 && a.header.Get("Content-Security-Policy") != ""

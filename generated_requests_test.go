@@ -20,7 +20,7 @@ type generated struct {
 	kind                      kind
 	key                       string // of the object that the path names; "" for none
 	wrong                     bool   // the credentials are those of nobody
-	large                     bool   // the server may hang up before it has read it all
+	hangsUp                   bool   // the server may do so before it has read it all
 }
 
 // changes reports whether the request may change something.
@@ -84,7 +84,9 @@ func (g *generator) request(targets []target, keys map[string]string, spared spa
 	}
 	g.headers(r, keys)
 	spared.keep(g, r)
-	r.large = len(r.body) > 200_000
+	if _, err := url.ParseRequestURI(r.path + "?" + r.query); err != nil || len(r.body) > 200_000 {
+		r.hangsUp = true
+	}
 	return r
 }
 
@@ -99,9 +101,12 @@ func (g *generator) fill(r *generated, t target) string {
 	if g.chance(8) {
 		odd := g.oddUUID(r.key)
 		if t.kind.table == "app_user" || t.kind.table == "token" || g.chance(40) {
-			odd = oneOf(g, "0", "-1", "+2", "02", "2.0", "９", "99999999999999999999", "x", "é", "\xff", "a\x00", "null", "%", " ", "..", "a/b", "me", strings.Repeat("x", 3000), "used_by", g.uuid(), "'", "%2f")
+			odd = oneOf(g, "0", "-1", "+2", "02", "2.0", "９", "99999999999999999999", "x", "é", "\xff", "a\x00", "null", "%", " ", "..", "a/b", "Me", strings.Repeat("x", 3000), "used_by", g.uuid(), "'", "%2f")
 		}
 		r.key, inPath = "", url.PathEscape(odd)
+		if id, ok := drf.ParseUUID(odd); ok && t.kind.table != "app_user" && t.kind.table != "token" {
+			r.key = id
+		}
 		if n, err := strconv.ParseUint(odd, 10, 63); err == nil && t.kind.table == "app_user" {
 			r.key = strconv.FormatUint(n, 10)
 		}
@@ -320,7 +325,7 @@ func (g *generator) headers(r *generated, keys map[string]string) {
 	}
 	if g.chance(1) {
 		r.header.Set("X-Huge", strings.Repeat("h", 100_000))
-		r.large = true
+		r.hangsUp = true
 	}
 }
 

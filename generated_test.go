@@ -155,7 +155,7 @@ func (run *generatedRun) next() {
 	}
 	a, err := run.send(r)
 	if err != nil {
-		if !r.large {
+		if !r.hangsUp {
 			run.fail(r, a, err)
 		}
 		run.state = nil
