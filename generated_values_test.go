@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -239,15 +240,47 @@ func (g *generator) string(info *drf.Info) string {
 	return g.text(g.word())
 }
 
+// near is a value that the field just does not take, as JSON: of its type, and yet wrong.
+func (g *generator) near(info *drf.Info) string {
+	switch {
+	case info.Type == "integer" && info.Max != nil:
+		return oneOf(g, strconv.FormatInt(*info.Max+1, 10), strconv.FormatInt(*info.Min-1, 10), "9223372036854775808", "1.5", `"x"`)
+	case info.Type == "integer":
+		return oneOf(g, "9223372036854775807", "9223372036854775808", "-1", "0", "1.5", `"1"`, "987654")
+	case info.Choices != nil:
+		return oneOf(g, `"zzz"`, `""`, quote(strings.ToUpper(info.Choices.Values[0])), quote(info.Choices.Values[0]+" "), `"custom_\u0000"`, "1")
+	case info.Type == "array":
+		return oneOf(g, "[null]", "{}", `["`+g.uuid()+`"]`, "[987654]", `["\u0000"]`, "[[]]", `[true]`, `[1.5]`)
+	case info.Format == "uuid":
+		return oneOf(g, quote(g.uuid()), quote(g.oddUUID(g.stored(references[info.Name]))), "5", "1e3", `"\u0000"`)
+	case info.Type == "string":
+		longer := strings.Repeat("é", info.MaxLength+1)
+		return oneOf(g, `"a\u0000b"`, `"a\u0000b"`, `"\u0000"`, quote(longer), `" \t\u001c"`, `"\ud800"`, "\"\xff\"", "5", `"https://a\u0000b/"`, `"a\u0000@b.example"`)
+	}
+	return oneOf(g, "null", `"\u0000"`, `{"a":"\u0000"}`, `{"\u0000":1}`, `{"a":1,"\u0061":2}`, "[]", `{"a":"\udfff"}`, "1e400", strings.Repeat("[", 64)+strings.Repeat("]", 64))
+}
+
 // object is a body of the shape. optional is how often a field that is not required is there, required how often
-// one that is; one object in two is right in all that the table of fields says.
+// one that is; half of the objects are right in all that the table of fields says, and a quarter but for one field.
 func (g *generator) object(sh *shape, optional, required int) string {
-	right := g.chance(65)
+	right, spoilt := g.chance(75), -1
+	if g.chance(25) {
+		spoilt = g.IntN(len(sh.fields))
+	}
 	var members []string
+	subject := ""
+	if sh.name == "PolicyBinding" && right { // which wants one of them
+		subject = oneOf(g, "policy", "group", "user")
+	}
 	for i := range sh.fields {
 		info := &sh.fields[i]
 		often := optional
 		switch {
+		case subject != "" && slices.Contains([]string{"policy", "group", "user"}, info.Name):
+			often = 0
+			if info.Name == subject {
+				often = required
+			}
 		case info.ReadOnly:
 			often = 3
 		case info.Required && right:
@@ -255,11 +288,16 @@ func (g *generator) object(sh *shape, optional, required int) string {
 		case info.Required:
 			often = required
 		}
+		if i == spoilt && !info.ReadOnly {
+			often = 100
+		}
 		if !g.chance(often) {
 			continue
 		}
 		name, value := info.Name, g.value(info)
-		if !right && g.chance(12) {
+		if i == spoilt {
+			value = g.near(info)
+		} else if !right && g.chance(12) {
 			value = g.odd()
 		}
 		if info.Alias != "" && g.chance(40) {
