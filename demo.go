@@ -29,7 +29,7 @@ const (
 )
 
 // errNotNew is the refusal to mix what was invented with what happened.
-var errNotNew = errors.New("--demo (BELFRY_DEMO) fills new databases only, and this one has events: leave it out, or name another --database")
+var errNotNew = errors.New("--demo (BELFRY_DEMO) fills new databases only, and this one has events or people: leave it out, or name another --database")
 
 // fillDemo fills a new database, whole or not at all. It works out in the write what follows from each event: nobody else
 // is waiting, for it runs before anything is served.
@@ -46,7 +46,7 @@ func fillDemo(ctx context.Context, db *sqldb.DB) (*demonstration, error) {
 }
 
 func writeDemo(tx *sqldb.Tx) (*demonstration, error) {
-	taken, err := exists(tx, "SELECT 1 FROM event LIMIT 1", nil)
+	taken, err := exists(tx, "SELECT 1 FROM event UNION ALL SELECT 1 FROM app_user WHERE pk > 1 LIMIT 1", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -157,8 +157,8 @@ func (s *server) ruleRoutes() []route {
 			put(admin, de.UpdateTransport), patch(admin, de.UpdateTransport), remove(admin, de.DeleteTransport)}},
 		{"/api/v3/events/transports/{uuid}/used_by/", []verb{get(admin, de.TransportUsedBy)}},
 
-		{"/api/v3/propertymappings/notification/", []verb{get(admin, de.ListMappings), post(admin, de.CreateMapping)}},
-		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(admin, de.GetMapping),
+		{"/api/v3/propertymappings/notification/", []verb{get(strict, de.ListMappings), post(admin, de.CreateMapping)}},
+		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(strict, de.GetMapping),
 			put(admin, de.UpdateMapping), patch(admin, de.UpdateMapping), remove(admin, de.DeleteMapping)}},
 		{"/api/v3/propertymappings/notification/{pm_uuid}/used_by/", []verb{get(admin, de.MappingUsedBy)}},
 
@@ -175,8 +175,8 @@ func (s *server) ruleRoutes() []route {
 			put(admin, ru.UpdateMatcher), patch(admin, ru.UpdateMatcher), remove(admin, ru.DeleteMatcher)}},
 		{"/api/v3/policies/event_matcher/{policy_uuid}/used_by/", []verb{get(admin, ru.MatcherUsedBy)}},
 
-		{"/api/v3/policies/expression/", []verb{get(admin, ru.ListExpressions), post(admin, ru.CreateExpression)}},
-		{"/api/v3/policies/expression/{policy_uuid}/", []verb{get(admin, ru.GetExpression),
+		{"/api/v3/policies/expression/", []verb{get(strict, ru.ListExpressions), post(admin, ru.CreateExpression)}},
+		{"/api/v3/policies/expression/{policy_uuid}/", []verb{get(strict, ru.GetExpression),
 			put(admin, ru.UpdateExpression), patch(admin, ru.UpdateExpression), remove(admin, ru.DeleteExpression)}},
 		{"/api/v3/policies/expression/{policy_uuid}/used_by/", []verb{get(admin, ru.ExpressionUsedBy)}},
 

@@ -48,7 +48,9 @@ func (c serveCommand) Run(p *process) (err error) {
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var filled *demonstration
 	if c.Demo {
-		if filled, err = fillDemo(p.ctx, db); err != nil {
+		if filled, err = fillDemo(p.ctx, db); err != nil && db.Created() {
+			return fmt.Errorf("%w; the database was made all the same: belfry token create gives a token for it", err)
+		} else if err != nil {
 			return err
 		}
 	}

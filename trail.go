@@ -23,6 +23,11 @@ const trailApp = "authentik.events.middleware"
 // them what later releases of Django hide, a webhook's address, and expressions.
 var secretName = regexp.MustCompile(`(?i)api|token|key|secret|pass|signature|authorization|cookie|webhook|expression`)
 
+// isSecret reports whether the value of a name is a secret. "passing" alone makes none, as in authentik.
+func isSecret(name string) bool {
+	return secretName.MatchString(strings.ReplaceAll(strings.ToLower(name), "passing", ""))
+}
+
 // trail writes the record of a change into the transaction that makes it, with the notifications that rules make of
 // it. All of it happens inside the write: what is configured changes rarely, and whom the record of a change
 // concerns is known only once it is made.
@@ -78,17 +83,20 @@ func modelJSON(c trail.Change) []byte {
 // requestJSON is the request as authentik writes it into a context; of a repeated argument the last counts.
 func requestJSON(r *http.Request) []byte {
 	out := []byte(`{"args":{`)
-	params := drf.Params(r)
+	params := map[string]string{} // by the names that are stored: two that differ in what cannot be are one
+	for name, value := range drf.Params(r) {
+		params[clean(name)] = clean(value)
+	}
 	for i, name := range slices.Sorted(maps.Keys(params)) {
 		if i > 0 {
 			out = append(out, ',')
 		}
 		value := params[name]
-		if secretName.MatchString(name) {
+		if isSecret(name) {
 			value = drf.Stars
 		}
-		out = drf.AppendString(out, clean(name))
-		out = drf.AppendString(append(out, ':'), clean(value))
+		out = drf.AppendString(out, name)
+		out = drf.AppendString(append(out, ':'), value)
 	}
 	out = drf.AppendString(append(out, `},"path":`...), clean(r.URL.Path))
 	out = drf.AppendString(append(out, `,"method":`...), r.Method)
@@ -115,7 +123,7 @@ func diffJSON(diff []drf.FieldChange) []byte {
 	return append(out, '}')
 }
 
-// masked is JSON in which the values of secret names are stars, at any depth; authentik's exception is "passing".
+// masked is JSON in which the values of secret names are stars, at any depth.
 func masked(j drf.JSON) drf.JSON {
 	var value any
 	decoder := json.NewDecoder(strings.NewReader(string(j)))
@@ -139,7 +147,7 @@ func mask(value any) (found bool) {
 		}
 	case map[string]any:
 		for name, item := range value {
-			if secretName.MatchString(name) && !strings.Contains(strings.ToLower(name), "passing") {
+			if isSecret(name) {
 				value[name] = hidden(item)
 				found = true
 			} else {

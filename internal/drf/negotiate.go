@@ -12,7 +12,8 @@ type Media struct{ Type, Format string }
 // jsonOnly is what a route offers that does not say otherwise.
 var jsonOnly = []Media{{"application/json", "json"}}
 
-// Negotiate answers which of the offers, JSON where there is none, the client likes best; of equal ones the first. 406 for
+// Negotiate answers which of the offers, JSON where there is none, the client accepts; of several the first that it
+// names most closely: a weight counts only as yes or no, as in Django REST framework. 406 for
 // an Accept header that rules them all out, 404 for a ?format= that none has. A missing or empty header accepts everything.
 func Negotiate(r *http.Request, offers ...Media) (Media, error) {
 	if len(offers) == 0 {
