@@ -48,8 +48,8 @@ func checkReply(r *generated, a reply) error {
 			return errors.New("a 204 with a body")
 		}
 		return nil
-	case r.route != nil && r.kind.text && r.method == "GET" && a.status == 200:
-		return nil
+	case a.status == 200 && strings.Contains(r.path, "/schema") && (strings.HasPrefix(contentType, "application/vnd.oai.openapi") || strings.HasPrefix(contentType, "application/yaml")):
+		return nil // the description, in one of its forms
 	case contentType != "application/json":
 		return fmt.Errorf("Content-Type is %q", contentType)
 	case a.header.Get("Content-Length") != strconv.Itoa(len(a.text)):

@@ -35,7 +35,6 @@ type kind struct {
 	plain   *drf.Shape    // items of a list without the envelope; a chart may have chartShape or historyShape
 	any     bool          // an object of whatever fields
 	asks    bool          // POST makes nothing
-	text    bool          // a document that may not be JSON
 	table   string        // whose keys the path's variable names; policy/expression names those of one kind
 	weight  int           // how often it is asked; 0 stands for 10
 	params  []string      // further query parameters
@@ -75,7 +74,7 @@ func kinds() map[string]kind {
 		"/api/v3/root/config/":                          {any: true, weight: 1},
 		"/api/v3/admin/version/":                        {any: true, weight: 1},
 		"/api/v3/events/events/stats/":                  {any: true, params: []string{"count_steps"}, weight: 4},
-		"/api/v3/schema/":                               {text: true, weight: 1},
+		"/api/v3/schema/":                               {weight: 1},
 		"/api/v3/events/system_tasks/":                  {object: taskSerializer.Shape(), list: taskList, weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/":           {object: taskSerializer.Shape(), weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/run/":       {weight: 1},
