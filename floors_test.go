@@ -19,11 +19,13 @@ var floors = map[string]int{
 	"internal/rules":           3,
 	"internal/delivery":        3,
 	"internal/identity":        2,
+	"internal/resource":        2,
 	"internal/listing":         1,
 	"internal/openapi":         1,
 	"internal/trail":           1,
 	"internal/drf":             0,
 	"internal/outbound":        0,
+	"internal/script":          0,
 	"internal/sqldb":           0,
 	"internal/sqldb/sqldbtest": 0,
 }

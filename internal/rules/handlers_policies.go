@@ -4,34 +4,39 @@ import (
 	"net/http"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 )
 
 // policies are those of all kinds: they are seen and deleted, but made and changed as what they are.
-var policies = noun[Policy, PolicyPatch]{
-	name: "policy", path: "policy_uuid",
-	serializer: PolicySerializer, spec: PolicyList,
-	list: listPolicies, get: getPolicy, fill: fillNothing[Policy],
-	usedBy: usedByOfPolicy,
+func (a *API) policies() *resource.Noun[Policy, PolicyPatch] {
+	return &resource.Noun[Policy, PolicyPatch]{
+		DB: a.DB, Path: "policy_uuid", Serializer: PolicySerializer, Spec: PolicyList,
+		List: listPolicies, Get: getPolicy, UsedBy: usedByOfPolicy,
+	}
 }
 
-var expressions = noun[ExpressionPolicy, ExpressionPatch]{
-	name: "policy", path: "policy_uuid",
-	serializer: ExpressionSerializer, trail: &expressionKind, spec: ExpressionList,
-	list: listExpressions, get: getExpression, fill: fillNothing[ExpressionPolicy],
-	fresh: newExpression, apply: applyExpression, insert: insertExpression, update: updateExpression,
-	taken:  func() error { return drf.Invalid("name", kinds[kindExpression].taken()) },
-	usedBy: usedByOfPolicy,
+func (a *API) expressions() *resource.Noun[ExpressionPolicy, ExpressionPatch] {
+	return &resource.Noun[ExpressionPolicy, ExpressionPatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "policy", Path: "policy_uuid",
+		Serializer: ExpressionSerializer, Kind: &expressionKind, Spec: ExpressionList,
+		List: listExpressions, Get: getExpression,
+		Fresh: newExpression, Apply: applyExpression, Insert: insertExpression, Update: updateExpression,
+		Taken:  func() error { return drf.Invalid("name", kinds[kindExpression].taken()) },
+		UsedBy: usedByOfPolicy,
+	}
 }
 
 // ListPolicies answers GET /policies/all/.
 func (a *API) ListPolicies(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerList(a, w, r)
+	return a.policies().AnswerList(w, r)
 }
 
 // GetPolicy answers GET /policies/all/{policy_uuid}/.
 func (a *API) GetPolicy(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerGet(a, w, r)
+	return a.policies().AnswerGet(w, r)
 }
 
 // DeletePolicy answers DELETE /policies/all/{policy_uuid}/: the policy is deleted as what it is.
@@ -49,14 +54,14 @@ func (a *API) DeletePolicy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if p.kind == kindExpression {
-		return expressions.answerDelete(a, w, r)
+		return a.expressions().AnswerDelete(w, r)
 	}
-	return matchers.answerDelete(a, w, r)
+	return a.matchers().AnswerDelete(w, r)
 }
 
 // PolicyUsedBy answers GET /policies/all/{policy_uuid}/used_by/.
 func (a *API) PolicyUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerUsedBy(a, w, r)
+	return a.policies().AnswerUsedBy(w, r)
 }
 
 // PolicyTypes answers GET /policies/all/types/ with the kinds of policies that can be made.
@@ -92,10 +97,9 @@ func (a *API) TestPolicy(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := PolicyTestSerializer.Read(w, r, drf.Create)
 	subject, wrong := a.subjectOf(in.Patch)
-	var result policyResult
+	var b Binding // what would ask the policy
 	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) error {
-		p, err := getPolicy(tx, pk, "")
-		if err != nil {
+		if b, err = policyToTest(tx, pk); err != nil {
 			return err
 		}
 		errs := in.Errors()
@@ -106,53 +110,77 @@ func (a *API) TestPolicy(w http.ResponseWriter, r *http.Request) error {
 		if err := errs.Err(); err != nil {
 			return err
 		}
-		result, err = p.test(tx, subject)
+		if b.expression != nil {
+			subject.Input.User, err = identity.ScriptUser(tx, in.Patch.User.Value)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return PolicyTestResultSerializer.Write(w, r, http.StatusOK, &result)
+	said := Verdict{Failure: `There is no event to look at: send one as "event" in "context".`}
+	if in.Patch.Context.Value.Event.Value != "" || b.expression != nil {
+		if said, err = newEvaluation(r.Context(), a.Runner, subject, nil).ask(&b); err != nil {
+			return err
+		}
+	}
+	return PolicyTestResultSerializer.Write(w, r, http.StatusOK, &said)
 }
 
-// subjectOf reads the event of a test, nil for none, and answers what is wrong with the test's context.
-func (a *API) subjectOf(test policyTest) (*Subject, *drf.Errors) {
+// policyToTest is a binding of the policy, by which it can be asked.
+func policyToTest(tx *sqldb.Tx, pk string) (b Binding, err error) {
+	p, err := getPolicy(tx, pk, "")
+	if err != nil {
+		return b, err
+	}
+	if p.kind == kindExpression {
+		e, err := getExpression(tx, pk, "")
+		b.expression = e.prepare()
+		return b, err
+	}
+	m, err := getMatcher(tx, pk, "")
+	b.matcher = &m
+	return b, err
+}
+
+// subjectOf reads the event of a test, and answers what is wrong with the test's context.
+func (a *API) subjectOf(test policyTest) (Subject, *drf.Errors) {
 	wrong := drf.NewErrors()
 	event := test.Context.Value.Event
 	if event.Value == "" {
-		return nil, wrong
+		return Subject{}, wrong
 	}
 	subject, inner := a.Subject(event.Value)
 	wrong.Nest("event", inner)
-	return &subject, wrong
+	return subject, wrong
 }
 
 // CreateExpression answers POST /policies/expression/.
 func (a *API) CreateExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerCreate(a, w, r)
+	return a.expressions().AnswerCreate(w, r)
 }
 
 // ListExpressions answers GET /policies/expression/.
 func (a *API) ListExpressions(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerList(a, w, r)
+	return a.expressions().AnswerList(w, r)
 }
 
 // GetExpression answers GET /policies/expression/{policy_uuid}/.
 func (a *API) GetExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerGet(a, w, r)
+	return a.expressions().AnswerGet(w, r)
 }
 
 // UpdateExpression answers PUT and PATCH /policies/expression/{policy_uuid}/.
 func (a *API) UpdateExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerUpdate(a, w, r)
+	return a.expressions().AnswerUpdate(w, r)
 }
 
 // DeleteExpression answers DELETE /policies/expression/{policy_uuid}/.
 func (a *API) DeleteExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerDelete(a, w, r)
+	return a.expressions().AnswerDelete(w, r)
 }
 
 // ExpressionUsedBy answers GET /policies/expression/{policy_uuid}/used_by/.
 func (a *API) ExpressionUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerUsedBy(a, w, r)
+	return a.expressions().AnswerUsedBy(w, r)
 }
