@@ -86,7 +86,7 @@ func NewWorker(ctx context.Context, opt Options) (*Worker, error) {
 	return w, nil
 }
 
-// Wake says that something may be due: by these transports, or by any where none is named. It is called after a
+// Wake says that something may be due: by these transports, or, where none is named, by any, of which some may have changed. It is called after a
 // commit and returns at once.
 func (w *Worker) Wake(transportPKs ...string) {
 	w.mu.Lock()
