@@ -24,9 +24,10 @@ type Origin string
 
 // The origins. Events of script and delivery run no rules.
 const (
-	OriginAPI    Origin = "api"    // posted by a client
-	OriginTrail  Origin = "trail"  // the record of a change made over the API
-	OriginSystem Origin = "system" // written by Belfry itself
+	OriginAPI      Origin = "api"      // posted by a client
+	OriginTrail    Origin = "trail"    // the record of a change made over the API
+	OriginDelivery Origin = "delivery" // what Belfry's own deliveries make
+	OriginSystem   Origin = "system"   // written by Belfry itself
 )
 
 // Event is something that happened: a line of the audit log.

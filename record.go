@@ -86,8 +86,11 @@ func (r *recorder) prepare(ctx context.Context, e Event) (plan, error) {
 // newPlan gives the event its key and works out what follows from it by the snapshot.
 func newPlan(e Event, s *snapshot) plan {
 	e.PK = sqldb.NewID()
-	p := plan{event: e, columns: columnsOf(&e), snapshot: s}
-	p.match()
+	p := plan{event: e, columns: columnsOf(&e)}
+	if e.Origin != OriginDelivery {
+		p.snapshot = s
+		p.match()
+	}
 	return p
 }
 
