@@ -32,7 +32,7 @@ func newServer(db *sqldb.DB, log *slog.Logger) *server {
 	runner := script.NewRunner()
 	s := &server{db: db, log: log, recorder: &recorder{db: db, log: log, runner: runner, wake: func(...string) {}}}
 	s.identity = identity.New(db, log, s.recorder.trail)
-	s.identity.UsedBy = usedByRules
+	s.identity.UsedBy, s.identity.Deleted = usedByRules, delivery.CancelOfUser
 	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail, Runner: runner}
 	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail}
 	s.document = sync.OnceValue(func() document {
