@@ -51,7 +51,7 @@ func prepareFirst(patch EventPatch) *change {
 
 // commitChange writes a change inside a write and answers the event as it is now. now is the event as the
 // write finds it, nil for none: errStale when it is not what the change was prepared for.
-func (r *recorder) commitChange(tx *sqldb.Tx, now *Event, c *change) (*Event, error) {
+func (r *recorder) commitChange(ctx context.Context, tx *sqldb.Tx, now *Event, c *change) (*Event, error) {
 	after, counts := c.after, tally{}
 	switch {
 	case (now == nil) != (c.before == nil):
@@ -69,7 +69,7 @@ func (r *recorder) commitChange(tx *sqldb.Tx, now *Event, c *change) (*Event, er
 	if err := updateEvent(tx, c.before, &after, &c.columns, counts); err != nil {
 		return nil, err
 	}
-	if _, err := r.commit(tx, *c.trail, counts); err != nil {
+	if _, err := r.commit(ctx, tx, *c.trail, counts); err != nil {
 		return nil, err
 	}
 	return &after, counts.write(tx)
@@ -77,12 +77,12 @@ func (r *recorder) commitChange(tx *sqldb.Tx, now *Event, c *change) (*Event, er
 
 // commitDeletion deletes an event inside a write, with its trail. Whatever it has become meanwhile, it is the
 // same object that the caller wanted gone.
-func (r *recorder) commitDeletion(tx *sqldb.Tx, c *change) error {
+func (r *recorder) commitDeletion(ctx context.Context, tx *sqldb.Tx, c *change) error {
 	counts := tally{}
 	if err := deleteEvent(tx, c.before.PK, counts); err != nil {
 		return err
 	}
-	if _, err := r.commit(tx, *c.trail, counts); err != nil {
+	if _, err := r.commit(ctx, tx, *c.trail, counts); err != nil {
 		return err
 	}
 	return counts.write(tx)

@@ -36,7 +36,7 @@ var errNotNew = errors.New("--demo (BELFRY_DEMO) fills new databases only, and t
 func fillDemo(ctx context.Context, db *sqldb.DB) (*demonstration, error) {
 	var filled *demonstration
 	err := db.Write(ctx, func(tx *sqldb.Tx) (err error) {
-		filled, err = writeDemo(tx)
+		filled, err = writeDemo(ctx, tx)
 		return err
 	})
 	if err != nil && !errors.Is(err, errNotNew) {
@@ -45,7 +45,7 @@ func fillDemo(ctx context.Context, db *sqldb.DB) (*demonstration, error) {
 	return filled, err
 }
 
-func writeDemo(tx *sqldb.Tx) (*demonstration, error) {
+func writeDemo(ctx context.Context, tx *sqldb.Tx) (*demonstration, error) {
 	taken, err := exists(tx, "SELECT 1 FROM event UNION ALL SELECT 1 FROM app_user WHERE pk > 1 LIMIT 1", nil)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func writeDemo(tx *sqldb.Tx) (*demonstration, error) {
 	if err := addGroupsAndRules(tx, people); err != nil {
 		return nil, err
 	}
-	return d, d.writeEvents(tx, random, people)
+	return d, d.writeEvents(ctx, tx, random, people)
 }
 
 // person is an invented user; the key is the database's.
@@ -119,23 +119,25 @@ func addGroupsAndRules(tx *sqldb.Tx, people []person) error {
 	return nil
 }
 
-// writeEvents writes the events, the oldest first, with the notifications that the rules make of them.
-func (d *demonstration) writeEvents(tx *sqldb.Tx, random *rand.Rand, people []person) error {
+// writeEvents writes the events, the oldest first, with the notifications that the rules make of them. These have no
+// expressions, so that they run inside the write for once; nothing of the past is sent.
+func (d *demonstration) writeEvents(ctx context.Context, tx *sqldb.Tx, random *rand.Rand, people []person) error {
 	snapshot, err := loadSnapshot(tx)
 	if err != nil {
 		return err
 	}
 	counts := tally{}
 	for _, e := range demoPast(random, people, tx.Now()) {
-		e.PK = sqldb.NewID()
-		p := plan{event: e, columns: columnsOf(&e), snapshot: snapshot}
-		p.match()
+		p := newPlan(e)
+		if p.outcome, err = new(recorder).workOut(ctx, snapshot, &p.event, &p.columns); err != nil {
+			return err
+		}
 		if err := putEvent(tx, &p.event, &p.columns, counts); err != nil {
 			return err
 		}
 		d.events++
-		for i := range p.notifications {
-			n := &p.notifications[i]
+		for i := range p.outcome.notifications {
+			n := &p.outcome.notifications[i]
 			n.Event, n.Created = &p.event, p.event.Created
 			if seen := look(random, n, tx.Now()); seen && *n.SeenAt < tx.Now()-keepSeen+dayMicros {
 				continue // retention would have deleted it, or is about to

@@ -12,6 +12,7 @@ import (
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/rules"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -29,10 +30,11 @@ type server struct {
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
 func newServer(db *sqldb.DB, log *slog.Logger) *server {
-	s := &server{db: db, log: log, recorder: &recorder{db: db}}
+	runner := script.NewRunner()
+	s := &server{db: db, log: log, recorder: &recorder{db: db, log: log, runner: runner, wake: func(...string) {}}}
 	s.identity = identity.New(db, log, s.recorder.trail)
 	s.identity.UsedBy, s.identity.Deleted = usedByRules, delivery.CancelOfUser
-	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail}
+	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail, Runner: runner}
 	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail}
 	s.document = sync.OnceValue(func() document {
 		described := s.describe()

@@ -108,7 +108,7 @@ func (s *server) updateEvent(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return err
 			}
-			after, err := s.recorder.commitChange(tx, &now, c)
+			after, err := s.recorder.commitChange(r.Context(), tx, &now, c)
 			if err == nil {
 				e = *after
 			}
@@ -130,7 +130,7 @@ func (s *server) deleteEvent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	err = s.db.Write(r.Context(), func(tx *sqldb.Tx) error { return s.recorder.commitDeletion(tx, c) })
+	err = s.db.Write(r.Context(), func(tx *sqldb.Tx) error { return s.recorder.commitDeletion(r.Context(), tx, c) })
 	if err != nil {
 		return orNotFound(err)
 	}

@@ -197,7 +197,7 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 			if current.Event, err = lockLinked(tx, current.Event); err != nil {
 				return err
 			}
-			if current.Event, err = s.recorder.commitChange(tx, current.Event, c); err != nil {
+			if current.Event, err = s.recorder.commitChange(r.Context(), tx, current.Event, c); err != nil {
 				return err
 			}
 			in.Patch.apply(&current, time.Now().UnixMicro())

@@ -24,11 +24,17 @@ type Origin string
 
 // The origins. Events of script and delivery run no rules.
 const (
-	OriginAPI      Origin = "api"      // posted by a client
-	OriginTrail    Origin = "trail"    // the record of a change made over the API
-	OriginDelivery Origin = "delivery" // what Belfry's own deliveries make
-	OriginSystem   Origin = "system"   // written by Belfry itself
+	OriginAPI    Origin = "api"    // posted by a client
+	OriginTrail  Origin = "trail"  // the record of a change made over the API
+	OriginSystem Origin = "system" // written by Belfry itself
+	OriginScript Origin = "script" // what became of an expression
+
+	// OriginDelivery is that of what sending leads to, the tests of transports included.
+	OriginDelivery Origin = "delivery"
 )
+
+// runsRules reports whether rules run for events of the origin: not for what rules have led to themselves.
+func (o Origin) runsRules() bool { return o != OriginScript && o != OriginDelivery }
 
 // Event is something that happened: a line of the audit log.
 // Times are UTC microseconds; User, Context and Brand are any JSON but null.

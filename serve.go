@@ -64,6 +64,7 @@ func (c serveCommand) Run(p *process) (err error) {
 	host := newHTTP(asHost(s.handler()), p.log)
 	sweeper := &retention{db: db, log: p.log}
 	defer sweeper.start(p.ctx)()
+	defer s.recorder.start(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
 }

@@ -78,9 +78,12 @@ func updateEvent(tx *sqldb.Tx, before, e *Event, c *columns, counts tally) error
 	return nil
 }
 
-// deleteEvent removes an event, unlinks its notifications and tallies it; sql.ErrNoRows when there is none. Like
-// a PATCH of a notification it locks notifications before their event, so that neither waits for the other.
+// deleteEvent removes an event, unlinks its notifications and tallies it; sql.ErrNoRows when there is none. Rules that have
+// yet to run will not. Like a PATCH of a notification it locks notifications before their event, so that neither waits for the other.
 func deleteEvent(tx *sqldb.Tx, pk string, counts tally) error {
+	if _, err := tx.Exec("DELETE FROM unmatched WHERE event_pk = $1", pk); err != nil {
+		return fmt.Errorf("drop the rules of an event: %w", err)
+	}
 	if _, err := tx.Exec("UPDATE notification SET event_pk = NULL WHERE event_pk = $1", pk); err != nil {
 		return fmt.Errorf("unlink notifications: %w", err)
 	}

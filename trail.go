@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -28,18 +27,11 @@ func isSecret(name string) bool {
 	return secretName.MatchString(strings.ReplaceAll(strings.ToLower(name), "passing", ""))
 }
 
-// trail writes the record of a change into the transaction that makes it, with the notifications that rules make of
-// it. All of it happens inside the write: what is configured changes rarely, and whom the record of a change
-// concerns is known only once it is made.
-func (r *recorder) trail(tx *sqldb.Tx, req *http.Request, c trail.Change) (err error) {
-	s := r.current.Load() // out of date as a rule: commit finds out, and matches again by what the write has made
-	if s == nil {
-		if s, err = loadSnapshot(tx); err != nil {
-			return err
-		}
-	}
+// trail writes the record of a change into the transaction that makes it. Whom it concerns is known only once the change
+// is made, and rules do not run inside a write: they run once that is committed (see postpone).
+func (r *recorder) trail(tx *sqldb.Tx, req *http.Request, c trail.Change) error {
 	counts := tally{}
-	if _, err = r.commit(tx, newPlan(trailEvent(req, c), s), counts); err != nil {
+	if _, err := r.commit(req.Context(), tx, newPlan(trailEvent(req, c)), counts); err != nil {
 		return err
 	}
 	return counts.write(tx)
@@ -52,12 +44,11 @@ func trailEvent(r *http.Request, c trail.Change) Event {
 	if caller.Source != "" {
 		e.ClientIP = &caller.Source
 	}
-	context := append([]byte(`{"model":`), modelJSON(c)...)
-	context = append(append(context, `,"http_request":`...), requestJSON(r)...)
+	diff := drf.JSON("null")
 	if len(c.Diff) > 0 {
-		context = append(append(context, `,"diff":`...), diffJSON(c.Diff)...)
+		diff = diffJSON(c.Diff)
 	}
-	e.Context = drf.JSON(append(context, '}'))
+	e.Context = objectJSON(member{"model", modelJSON(c)}, member{"http_request", requestJSON(r)}, member{"diff", diff})
 	return e
 }
 
@@ -66,22 +57,22 @@ func actor(caller identity.Caller) drf.JSON {
 	if caller.Host {
 		return `{"username":"command line"}`
 	}
-	out := drf.AppendString([]byte(`{"pk":`+strconv.FormatInt(caller.User.PK, 10)+`,"email":`), caller.User.Email)
-	out = drf.AppendString(append(out, `,"username":`...), caller.User.Username)
-	return drf.JSON(append(out, '}'))
+	return personJSON(caller.User.PK, caller.User.Email, caller.User.Username)
+}
+
+// personJSON is a user as events name people.
+func personJSON(pk int64, email, username string) drf.JSON {
+	return objectJSON(member{"pk", trail.IntPK(pk)}, member{"email", drf.JSON(quote(email))}, member{"username", drf.JSON(quote(username))})
 }
 
 // modelJSON is the object of a change as authentik writes models into a context.
-func modelJSON(c trail.Change) []byte {
-	out := append([]byte(`{"pk":`), c.PK...)
-	out = drf.AppendString(append(out, `,"app":`...), c.App)
-	out = drf.AppendString(append(out, `,"name":`...), c.Name)
-	out = drf.AppendString(append(out, `,"model_name":`...), c.Model)
-	return append(out, '}')
+func modelJSON(c trail.Change) drf.JSON {
+	return objectJSON(member{"pk", c.PK}, member{"app", drf.JSON(quote(c.App))}, member{"name", drf.JSON(quote(c.Name))},
+		member{"model_name", drf.JSON(quote(c.Model))})
 }
 
 // requestJSON is the request as authentik writes it into a context; of a repeated argument the last counts.
-func requestJSON(r *http.Request) []byte {
+func requestJSON(r *http.Request) drf.JSON {
 	out := []byte(`{"args":{`)
 	params := map[string]string{} // by the names that are stored: two that differ in what cannot be are one
 	for name, value := range drf.Params(r) {
@@ -100,7 +91,7 @@ func requestJSON(r *http.Request) []byte {
 	}
 	out = drf.AppendString(append(out, `},"path":`...), clean(r.URL.Path))
 	out = drf.AppendString(append(out, `,"method":`...), r.Method)
-	return append(out, '}')
+	return drf.JSON(append(out, '}'))
 }
 
 // clean makes text of a URL storable: valid UTF-8 without NUL.
@@ -109,7 +100,7 @@ func clean(s string) string {
 }
 
 // diffJSON writes previous and new value of every changed field. Secrets inside of them are stars.
-func diffJSON(diff []drf.FieldChange) []byte {
+func diffJSON(diff []drf.FieldChange) drf.JSON {
 	out := []byte{'{'}
 	for i, change := range diff {
 		if i > 0 {
@@ -120,7 +111,7 @@ func diffJSON(diff []drf.FieldChange) []byte {
 		out = append(append(out, `,"previous_value":`...), masked(change.Previous)...)
 		out = append(out, '}')
 	}
-	return append(out, '}')
+	return drf.JSON(append(out, '}'))
 }
 
 // masked is JSON in which the values of secret names are stars, at any depth.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"belfry/internal/outbound"
 	"belfry/internal/script"
@@ -51,6 +52,11 @@ func (s *Snapshot) mapping(pk *string) *compiled {
 		return nil
 	}
 	return s.mappings[*pk]
+}
+
+// Mapped reports whether one of the transports has a mapping, which may ask for all that is known of a recipient.
+func (s *Snapshot) Mapped(transportPKs []string) bool {
+	return slices.ContainsFunc(transportPKs, func(pk string) bool { return s.transports[pk].BodyMapping != nil })
 }
 
 // Occasion is an event that a rule matched, and whom the rule tells by what.

@@ -8,6 +8,7 @@ import (
 
 	"belfry/internal/identity"
 	"belfry/internal/script"
+	"belfry/internal/trail"
 )
 
 // Verdict is what a policy says of an event.
@@ -20,12 +21,9 @@ type Verdict struct {
 // Execution is an asking of a policy that the log is to tell of: one that failed, or whose policy wants that.
 type Execution struct {
 	Verdict
-	Policy  Reference
-	Binding Reference // the first one that asked
+	Policy  trail.Change // which it was; nothing was done to it
+	Binding trail.Change // the first one that asked, likewise
 }
-
-// Reference names an object of this package in the log: the app and the model are Django's.
-type Reference struct{ App, Model, PK, Name string }
 
 // evaluation asks policies about one event, each once.
 type evaluation struct {
@@ -87,7 +85,7 @@ func (v *evaluation) policy(b *Binding) (Verdict, error) {
 	}
 	v.verdicts[*b.PolicyPK] = said
 	if said.Failure != "" || b.policy.ExecutionLogging {
-		v.executions = append(v.executions, Execution{Verdict: said, Policy: b.policy.reference(), Binding: b.reference()})
+		v.executions = append(v.executions, Execution{Verdict: said, Policy: b.policyObject(), Binding: bindingKind.Object(b)})
 	}
 	return said, nil
 }
@@ -124,12 +122,10 @@ func (e *ExpressionPolicy) run(ctx context.Context, runner *script.Runner, in sc
 	return Verdict{Failure: err.Error(), Messages: result.Messages}
 }
 
-// reference names a policy in the log.
-func (p *Policy) reference() Reference {
-	return Reference{App: kinds[p.kind].app, Model: kinds[p.kind].model, PK: p.PK, Name: p.Name}
-}
-
-// reference names a binding in the log.
-func (b *Binding) reference() Reference {
-	return Reference{App: bindingKind.App, Model: bindingKind.Model, PK: b.PK, Name: b.title()}
+// policyObject names the policy of a binding for the log.
+func (b *Binding) policyObject() trail.Change {
+	if b.matcher != nil {
+		return matcherKind.Object(b.matcher)
+	}
+	return expressionKind.Object(b.expression)
 }

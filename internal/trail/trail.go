@@ -20,8 +20,8 @@ type Change struct {
 	Diff       []drf.FieldChange
 }
 
-// Func writes the record of a change into the transaction that makes it: where it fails, so does the change. It asks
-// which rules match the record as the transaction has left them, so that the generation is raised before.
+// Func writes the record of a change into the transaction that makes it: where it fails, so does the change. The generation
+// is raised before it: the record runs through the rules as the transaction leaves them.
 type Func func(tx *sqldb.Tx, r *http.Request, c Change) error
 
 // Record writes the record of a change, and nothing for one that changed no value.
@@ -53,6 +53,9 @@ type Kind[M, P any] struct {
 	PK         func(m *M) drf.JSON
 	Name       func(m *M) string
 }
+
+// Object is an object alone, to which nothing was done.
+func (k *Kind[M, P]) Object(m *M) Change { return k.change("", m, nil) }
 
 // Created is the making of an object.
 func (k *Kind[M, P]) Created(m *M) Change {
