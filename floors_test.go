@@ -19,6 +19,7 @@ var floors = map[string]int{
 	"internal/rules":           3,
 	"internal/delivery":        3,
 	"internal/identity":        2,
+	"internal/resource":        2,
 	"internal/listing":         1,
 	"internal/openapi":         1,
 	"internal/trail":           1,

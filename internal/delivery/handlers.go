@@ -1,12 +1,11 @@
 package delivery
 
 import (
-	"errors"
 	"net/http"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
-	"belfry/internal/listing"
+	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
 )
@@ -20,127 +19,54 @@ type API struct {
 	Trail trail.Func
 }
 
-// ListTransports answers GET /events/transports/ with one page.
-func (a *API) ListTransports(w http.ResponseWriter, r *http.Request) error {
-	q, err := TransportList.Parse(r)
-	if err != nil {
-		return err
+// transports are the ways of delivery as a caller sees them who may see the URLs of webhooks, or may not. The rules that
+// use one stay when it is deleted.
+func (a *API) transports(urls bool) *resource.Noun[Transport, TransportPatch] {
+	from := visible(urls)
+	return &resource.Noun[Transport, TransportPatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "transport", Path: "uuid",
+		Serializer: TransportSerializer, Kind: &transportKind, Spec: TransportList,
+		List:  func(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Transport], error) { return listTransports(tx, q, from) },
+		Get:   func(tx *sqldb.Tx, pk, lock string) (Transport, error) { return getTransport(tx, from, pk, lock) },
+		Fresh: newTransport, Apply: applyTransport, Insert: insertTransport, Update: updateTransport,
+		Taken:  func() error { return drf.Invalid("name", errNameTaken) },
+		UsedBy: a.UsedBy,
 	}
-	var page sqldb.Page[Transport]
-	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		page, err = listTransports(tx, q, visible(maySeeURLs(r)))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return TransportSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
-// CreateTransport answers POST /events/transports/ with 201 and the new transport.
+// ListTransports answers GET /events/transports/.
+func (a *API) ListTransports(w http.ResponseWriter, r *http.Request) error {
+	return a.transports(maySeeURLs(r)).AnswerList(w, r)
+}
+
+// CreateTransport answers POST /events/transports/.
 func (a *API) CreateTransport(w http.ResponseWriter, r *http.Request) error {
-	in := TransportSerializer.Read(w, r, drf.Create)
-	var t Transport
-	err := a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		t = newTransport()
-		if err := save(tx, in, &t, insertTransport); err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, transportKind.Created(&t))
-	})
-	if err != nil {
-		return err
-	}
-	return TransportSerializer.Write(w, r, http.StatusCreated, &t)
+	return a.transports(true).AnswerCreate(w, r)
 }
 
 // GetTransport answers GET /events/transports/{uuid}/.
 func (a *API) GetTransport(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "uuid")
-	if err != nil {
-		return err
-	}
-	var t Transport
-	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		t, err = getTransport(tx, visible(maySeeURLs(r)), pk, "")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return TransportSerializer.Write(w, r, http.StatusOK, &t)
+	return a.transports(maySeeURLs(r)).AnswerGet(w, r)
 }
 
-// UpdateTransport answers PUT and PATCH /events/transports/{uuid}/ with the transport as it
-// is then. Both keep what the request leaves out; PUT asks for the required fields.
+// UpdateTransport answers PUT and PATCH /events/transports/{uuid}/.
 func (a *API) UpdateTransport(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "uuid")
-	if err != nil {
-		return err
-	}
-	in := TransportSerializer.Read(w, r, drf.ModeOf(r))
-	var t Transport
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		before, err := getTransport(tx, visible(true), pk, tx.ForUpdate())
-		if err != nil {
-			return err
-		}
-		t = before
-		if err := save(tx, in, &t, updateTransport); err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, transportKind.Updated(&before, &t))
-	})
-	if err != nil {
-		return err
-	}
-	return TransportSerializer.Write(w, r, http.StatusOK, &t)
+	return a.transports(true).AnswerUpdate(w, r)
 }
 
-// DeleteTransport answers DELETE /events/transports/{uuid}/ with 204.
+// DeleteTransport answers DELETE /events/transports/{uuid}/.
 func (a *API) DeleteTransport(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "uuid")
-	if err != nil {
-		return err
-	}
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		t, err := deleteTransport(tx, pk)
-		if err != nil {
-			return err
-		}
-		if err := identity.BumpGeneration(tx); err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, transportKind.Deleted(&t))
-	})
-	if err != nil {
-		return err
-	}
-	return drf.NoContent(w)
+	return a.transports(true).AnswerDelete(w, r)
 }
 
 // TransportUsedBy answers GET /events/transports/{uuid}/used_by/ with what UsedBy says.
 func (a *API) TransportUsedBy(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "uuid")
-	if err != nil {
-		return err
-	}
-	var list []drf.UsedBy
-	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		if _, err = getTransport(tx, visible(false), pk, ""); err != nil {
-			return err
-		}
-		list, err = a.UsedBy(tx, pk)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return drf.WriteUsedBy(w, r, list)
+	return a.transports(false).AnswerUsedBy(w, r)
 }
 
-// save checks a request for t, applies it and stores t.
-func save(tx *sqldb.Tx, in drf.Input[TransportPatch], t *Transport, store func(*sqldb.Tx, Transport) error) error {
+// applyTransport checks a request for t and applies it.
+func applyTransport(tx *sqldb.Tx, in drf.Input[TransportPatch], t *Transport) error {
 	errs, err := check(tx, in, t.PK)
 	if err != nil {
 		return err
@@ -153,14 +79,7 @@ func save(tx *sqldb.Tx, in drf.Input[TransportPatch], t *Transport, store func(*
 		return drf.Invalid("webhook_url", "Webhook URL may not be empty.")
 	}
 	in.Patch.apply(t)
-	if err := store(tx, *t); err != nil {
-		// On PostgreSQL another write may have taken the name since check looked.
-		if _, ok := errors.AsType[*sqldb.UniqueError](err); ok {
-			return drf.Invalid("name", errNameTaken)
-		}
-		return err
-	}
-	return identity.BumpGeneration(tx)
+	return nil
 }
 
 const errNameTaken = "Notification Transport with this name already exists."

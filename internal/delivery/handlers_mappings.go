@@ -1,141 +1,61 @@
 package delivery
 
 import (
-	"errors"
 	"net/http"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
-	"belfry/internal/listing"
+	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 )
 
 const errMappingTaken = "Webhook Mapping with this name already exists."
 
-// ListMappings answers GET /propertymappings/notification/ with one page.
-func (a *API) ListMappings(w http.ResponseWriter, r *http.Request) error {
-	q, err := MappingList.Parse(r)
-	if err != nil {
-		return err
+// mappings are what makes the bodies and headers of webhooks. Those that use one stay when it is deleted, without one.
+func (a *API) mappings() *resource.Noun[Mapping, MappingPatch] {
+	return &resource.Noun[Mapping, MappingPatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "mapping", Path: "pm_uuid",
+		Serializer: MappingSerializer, Kind: &mappingKind, Spec: MappingList,
+		List: listMappings, Get: getMapping,
+		Fresh: newMapping, Apply: applyMapping, Insert: insertMapping, Update: updateMapping,
+		Taken:  func() error { return drf.Invalid("name", errMappingTaken) },
+		UsedBy: mappingUsedBy,
 	}
-	var page sqldb.Page[Mapping]
-	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		page, err = mappingTable.Page(tx, q, sqldb.Where{})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return MappingSerializer.WriteList(w, r, listing.Info(q, page), page.Rows)
 }
 
-// CreateMapping answers POST /propertymappings/notification/ with 201 and the new mapping.
+// ListMappings answers GET /propertymappings/notification/.
+func (a *API) ListMappings(w http.ResponseWriter, r *http.Request) error {
+	return a.mappings().AnswerList(w, r)
+}
+
+// CreateMapping answers POST /propertymappings/notification/.
 func (a *API) CreateMapping(w http.ResponseWriter, r *http.Request) error {
-	in := MappingSerializer.Read(w, r, drf.Create)
-	var m Mapping
-	err := a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		m = newMapping()
-		if err := saveMapping(tx, in, &m, insertMapping); err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, mappingKind.Created(&m))
-	})
-	if err != nil {
-		return err
-	}
-	return MappingSerializer.Write(w, r, http.StatusCreated, &m)
+	return a.mappings().AnswerCreate(w, r)
 }
 
 // GetMapping answers GET /propertymappings/notification/{pm_uuid}/.
 func (a *API) GetMapping(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "pm_uuid")
-	if err != nil {
-		return err
-	}
-	var m Mapping
-	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		m, err = getMapping(tx, pk, "")
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return MappingSerializer.Write(w, r, http.StatusOK, &m)
+	return a.mappings().AnswerGet(w, r)
 }
 
-// UpdateMapping answers PUT and PATCH /propertymappings/notification/{pm_uuid}/ with the mapping as it is then.
+// UpdateMapping answers PUT and PATCH /propertymappings/notification/{pm_uuid}/.
 func (a *API) UpdateMapping(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "pm_uuid")
-	if err != nil {
-		return err
-	}
-	in := MappingSerializer.Read(w, r, drf.ModeOf(r))
-	var m Mapping
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		before, err := getMapping(tx, pk, tx.ForUpdate())
-		if err != nil {
-			return err
-		}
-		m = before
-		if err := saveMapping(tx, in, &m, updateMapping); err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, mappingKind.Updated(&before, &m))
-	})
-	if err != nil {
-		return err
-	}
-	return MappingSerializer.Write(w, r, http.StatusOK, &m)
+	return a.mappings().AnswerUpdate(w, r)
 }
 
-// DeleteMapping answers DELETE /propertymappings/notification/{pm_uuid}/ with 204.
+// DeleteMapping answers DELETE /propertymappings/notification/{pm_uuid}/.
 func (a *API) DeleteMapping(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "pm_uuid")
-	if err != nil {
-		return err
-	}
-	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-		m, err := getMapping(tx, pk, tx.ForUpdate())
-		if err != nil {
-			return err
-		}
-		if err := deleteMapping(tx, pk); err != nil {
-			return err
-		}
-		if err := identity.BumpGeneration(tx); err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, mappingKind.Deleted(&m))
-	})
-	if err != nil {
-		return err
-	}
-	return drf.NoContent(w)
+	return a.mappings().AnswerDelete(w, r)
 }
 
 // MappingUsedBy answers GET /propertymappings/notification/{pm_uuid}/used_by/ with the transports that use it.
 func (a *API) MappingUsedBy(w http.ResponseWriter, r *http.Request) error {
-	pk, err := drf.PathUUID(r, "pm_uuid")
-	if err != nil {
-		return err
-	}
-	var list []drf.UsedBy
-	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
-		if _, err = getMapping(tx, pk, ""); err != nil {
-			return err
-		}
-		list, err = mappingUsedBy(tx, pk)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return drf.WriteUsedBy(w, r, list)
+	return a.mappings().AnswerUsedBy(w, r)
 }
 
-// saveMapping checks a request for m, applies it and stores m. What webhooks send depends on mappings, so that
-// what was prepared before must not be used any more.
-func saveMapping(tx *sqldb.Tx, in drf.Input[MappingPatch], m *Mapping, store func(*sqldb.Tx, Mapping) error) error {
+// applyMapping checks a request for m and applies it.
+func applyMapping(tx *sqldb.Tx, in drf.Input[MappingPatch], m *Mapping) error {
 	errs := in.Errors()
 	if in.Patch.Name.Set {
 		taken, err := nameTaken(tx, "mapping", in.Patch.Name.Value, m.PK)
@@ -150,12 +70,5 @@ func saveMapping(tx *sqldb.Tx, in drf.Input[MappingPatch], m *Mapping, store fun
 		return err
 	}
 	in.Patch.apply(m)
-	if err := store(tx, *m); err != nil {
-		// On PostgreSQL another write may have taken the name since it was looked for.
-		if _, ok := errors.AsType[*sqldb.UniqueError](err); ok {
-			return drf.Invalid("name", errMappingTaken)
-		}
-		return err
-	}
-	return identity.BumpGeneration(tx)
+	return nil
 }

@@ -56,7 +56,7 @@ func Seed(tx *sqldb.Tx) (emailPK, localPK string, err error) {
 	email, local := newTransport(), newTransport()
 	email.Name, email.Mode = "default-email-transport", ModeEmail
 	local.Name, local.Mode = "default-local-transport", ModeLocal
-	for _, t := range []Transport{email, local} {
+	for _, t := range []*Transport{&email, &local} {
 		if err := insertTransport(tx, t); err != nil {
 			return "", "", err
 		}
@@ -76,7 +76,7 @@ func getTransport(tx *sqldb.Tx, from, pk, lock string) (Transport, error) {
 	return t, nil
 }
 
-func insertTransport(tx *sqldb.Tx, t Transport) error {
+func insertTransport(tx *sqldb.Tx, t *Transport) error {
 	_, err := tx.Exec(`INSERT INTO transport (`+transportColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
 	if err != nil {
@@ -85,7 +85,7 @@ func insertTransport(tx *sqldb.Tx, t Transport) error {
 	return nil
 }
 
-func updateTransport(tx *sqldb.Tx, t Transport) error {
+func updateTransport(tx *sqldb.Tx, t *Transport) error {
 	_, err := tx.Exec(`UPDATE transport SET name = $2, mode = $3, webhook_url = $4, body_mapping_pk = $5,
 		headers_mapping_pk = $6, send_once = $7, email_subject_prefix = $8, email_template = $9 WHERE pk = $1`,
 		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
@@ -93,18 +93,6 @@ func updateTransport(tx *sqldb.Tx, t Transport) error {
 		return fmt.Errorf("update transport: %w", err)
 	}
 	return nil
-}
-
-// deleteTransport deletes a transport and answers which that was; the rules that use it stay.
-func deleteTransport(tx *sqldb.Tx, pk string) (Transport, error) {
-	t, err := getTransport(tx, visible(true), pk, tx.ForUpdate())
-	if err != nil {
-		return t, err
-	}
-	if _, err := tx.Exec(`DELETE FROM transport WHERE pk = $1`, pk); err != nil {
-		return t, fmt.Errorf("delete transport: %w", err)
-	}
-	return t, nil
 }
 
 // nameTaken reports whether another row of table than pk has the name.

@@ -24,6 +24,11 @@ var mappingTable = listing.Table[Mapping]{
 	Orders: map[string]string{"pk": "pk", "name": "name", "expression": "expression"},
 }
 
+// listMappings reads the page that q asks for.
+func listMappings(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Mapping], error) {
+	return mappingTable.Page(tx, q, sqldb.Where{})
+}
+
 // getMapping reads one mapping; lock is "" or the clause for a row that is going to be changed.
 func getMapping(tx *sqldb.Tx, pk, lock string) (Mapping, error) {
 	m, err := sqldb.One(tx, scanMapping, `SELECT `+mappingColumns+` FROM mapping WHERE pk = $1`+lock, pk)
@@ -52,24 +57,16 @@ func checkMapping(tx *sqldb.Tx, errs *drf.Errors, field string, pk drf.Field[str
 	return nil
 }
 
-func insertMapping(tx *sqldb.Tx, m Mapping) error {
+func insertMapping(tx *sqldb.Tx, m *Mapping) error {
 	if _, err := tx.Exec(`INSERT INTO mapping (`+mappingColumns+`) VALUES ($1, $2, $3)`, m.PK, m.Name, m.Expression); err != nil {
 		return fmt.Errorf("insert mapping: %w", err)
 	}
 	return nil
 }
 
-func updateMapping(tx *sqldb.Tx, m Mapping) error {
+func updateMapping(tx *sqldb.Tx, m *Mapping) error {
 	if _, err := tx.Exec(`UPDATE mapping SET name = $2, expression = $3 WHERE pk = $1`, m.PK, m.Name, m.Expression); err != nil {
 		return fmt.Errorf("update mapping: %w", err)
-	}
-	return nil
-}
-
-// deleteMapping deletes a mapping; the transports that use it stay, without one.
-func deleteMapping(tx *sqldb.Tx, pk string) error {
-	if _, err := tx.Exec(`DELETE FROM mapping WHERE pk = $1`, pk); err != nil {
-		return fmt.Errorf("delete mapping: %w", err)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ const (
 	bindingTaken = "The fields policy, target, order must make a unique set."
 )
 
-func applyRule(a *API, tx *sqldb.Tx, in drf.Input[RulePatch], r *Rule) error {
+func (a *API) applyRule(tx *sqldb.Tx, in drf.Input[RulePatch], r *Rule) error {
 	p, errs := &in.Patch, in.Errors()
 	if err := checkName(tx, errs, "rule", r.PK, p.Name, ruleTaken); err != nil {
 		return err
@@ -36,7 +36,7 @@ func applyRule(a *API, tx *sqldb.Tx, in drf.Input[RulePatch], r *Rule) error {
 	return nil
 }
 
-func applyMatcher(_ *API, tx *sqldb.Tx, in drf.Input[MatcherPatch], m *Matcher) error {
+func applyMatcher(tx *sqldb.Tx, in drf.Input[MatcherPatch], m *Matcher) error {
 	errs := in.Errors()
 	if err := checkName(tx, errs, "policy", m.PK, in.Patch.Name, kinds[kindMatcher].taken()); err != nil {
 		return err
@@ -48,7 +48,7 @@ func applyMatcher(_ *API, tx *sqldb.Tx, in drf.Input[MatcherPatch], m *Matcher) 
 	return nil
 }
 
-func applyExpression(_ *API, tx *sqldb.Tx, in drf.Input[ExpressionPatch], e *ExpressionPolicy) error {
+func applyExpression(tx *sqldb.Tx, in drf.Input[ExpressionPatch], e *ExpressionPolicy) error {
 	errs := in.Errors()
 	if err := checkName(tx, errs, "policy", e.PK, in.Patch.Name, kinds[kindExpression].taken()); err != nil {
 		return err
@@ -60,7 +60,7 @@ func applyExpression(_ *API, tx *sqldb.Tx, in drf.Input[ExpressionPatch], e *Exp
 	return nil
 }
 
-func applyBinding(_ *API, tx *sqldb.Tx, in drf.Input[BindingPatch], b *Binding) error {
+func applyBinding(tx *sqldb.Tx, in drf.Input[BindingPatch], b *Binding) error {
 	p, errs := &in.Patch, in.Errors()
 	if err := checkExists(tx, errs, "policy", "policy", p.Policy); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
 )
@@ -20,121 +22,128 @@ type API struct {
 	Trail trail.Func
 }
 
-var rules = noun[Rule, RulePatch]{
-	name: "rule", path: "pbm_uuid",
-	serializer: RuleSerializer, trail: &ruleKind, spec: RuleList,
-	list: listRules, get: getRule, fill: fillRules,
-	fresh: newRule, apply: applyRule, insert: insertRule, update: updateRule,
-	taken:  func() error { return drf.Invalid("name", ruleTaken) },
-	usedBy: usedByOfRule,
+func (a *API) rules() *resource.Noun[Rule, RulePatch] {
+	return &resource.Noun[Rule, RulePatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "rule", Path: "pbm_uuid",
+		Serializer: RuleSerializer, Kind: &ruleKind, Spec: RuleList,
+		List: listRules, Get: getRule, Fill: fillRules,
+		Fresh: newRule, Apply: a.applyRule, Insert: insertRule, Update: updateRule,
+		Taken:  func() error { return drf.Invalid("name", ruleTaken) },
+		UsedBy: usedByOfRule,
+	}
 }
 
-var matchers = noun[Matcher, MatcherPatch]{
-	name: "policy", path: "policy_uuid",
-	serializer: MatcherSerializer, trail: &matcherKind, spec: MatcherList,
-	list: listMatchers, get: getMatcher,
-	fill:  fillNothing[Matcher],
-	fresh: newMatcher,
-	apply: applyMatcher, insert: insertMatcher, update: updateMatcher,
-	taken:  func() error { return drf.Invalid("name", kinds[kindMatcher].taken()) },
-	usedBy: usedByOfPolicy,
+func (a *API) matchers() *resource.Noun[Matcher, MatcherPatch] {
+	return &resource.Noun[Matcher, MatcherPatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "policy", Path: "policy_uuid",
+		Serializer: MatcherSerializer, Kind: &matcherKind, Spec: MatcherList,
+		List: listMatchers, Get: getMatcher,
+		Fresh: newMatcher, Apply: applyMatcher, Insert: insertMatcher, Update: updateMatcher,
+		Taken:  func() error { return drf.Invalid("name", kinds[kindMatcher].taken()) },
+		UsedBy: usedByOfPolicy,
+	}
 }
 
-var bindings = noun[Binding, BindingPatch]{
-	name: "binding", path: "policy_binding_uuid",
-	serializer: BindingSerializer, trail: &bindingKind, spec: BindingList,
-	list: listBindings, get: getBinding, fill: fillBindings,
-	fresh: newBinding, apply: applyBinding, insert: insertBinding, update: updateBinding,
-	taken:  func() error { return drf.Invalid("", bindingTaken) },
-	usedBy: func(*sqldb.Tx, string) ([]drf.UsedBy, error) { return nil, nil },
+func (a *API) bindings() *resource.Noun[Binding, BindingPatch] {
+	return &resource.Noun[Binding, BindingPatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "binding", Path: "policy_binding_uuid",
+		Serializer: BindingSerializer, Kind: &bindingKind, Spec: BindingList,
+		List: listBindings, Get: getBinding, Fill: fillBindings,
+		Fresh: newBinding, Apply: applyBinding, Insert: insertBinding, Update: updateBinding,
+		Taken:  func() error { return drf.Invalid("", bindingTaken) },
+		UsedBy: func(*sqldb.Tx, string) ([]drf.UsedBy, error) { return nil, nil },
+	}
 }
 
 // ListRules answers GET /events/rules/.
 func (a *API) ListRules(w http.ResponseWriter, r *http.Request) error {
-	return rules.answerList(a, w, r)
+	return a.rules().AnswerList(w, r)
 }
 
 // CreateRule answers POST /events/rules/.
 func (a *API) CreateRule(w http.ResponseWriter, r *http.Request) error {
-	return rules.answerCreate(a, w, r)
+	return a.rules().AnswerCreate(w, r)
 }
 
 // GetRule answers GET /events/rules/{pbm_uuid}/.
 func (a *API) GetRule(w http.ResponseWriter, r *http.Request) error {
-	return rules.answerGet(a, w, r)
+	return a.rules().AnswerGet(w, r)
 }
 
 // UpdateRule answers PUT and PATCH /events/rules/{pbm_uuid}/.
 func (a *API) UpdateRule(w http.ResponseWriter, r *http.Request) error {
-	return rules.answerUpdate(a, w, r)
+	return a.rules().AnswerUpdate(w, r)
 }
 
 // DeleteRule answers DELETE /events/rules/{pbm_uuid}/.
 func (a *API) DeleteRule(w http.ResponseWriter, r *http.Request) error {
-	return rules.answerDelete(a, w, r)
+	return a.rules().AnswerDelete(w, r)
 }
 
 // RuleUsedBy answers GET /events/rules/{pbm_uuid}/used_by/.
 func (a *API) RuleUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return rules.answerUsedBy(a, w, r)
+	return a.rules().AnswerUsedBy(w, r)
 }
 
 // ListMatchers answers GET /policies/event_matcher/.
 func (a *API) ListMatchers(w http.ResponseWriter, r *http.Request) error {
-	return matchers.answerList(a, w, r)
+	return a.matchers().AnswerList(w, r)
 }
 
 // CreateMatcher answers POST /policies/event_matcher/.
 func (a *API) CreateMatcher(w http.ResponseWriter, r *http.Request) error {
-	return matchers.answerCreate(a, w, r)
+	return a.matchers().AnswerCreate(w, r)
 }
 
 // GetMatcher answers GET /policies/event_matcher/{policy_uuid}/.
 func (a *API) GetMatcher(w http.ResponseWriter, r *http.Request) error {
-	return matchers.answerGet(a, w, r)
+	return a.matchers().AnswerGet(w, r)
 }
 
 // UpdateMatcher answers PUT and PATCH /policies/event_matcher/{policy_uuid}/.
 func (a *API) UpdateMatcher(w http.ResponseWriter, r *http.Request) error {
-	return matchers.answerUpdate(a, w, r)
+	return a.matchers().AnswerUpdate(w, r)
 }
 
 // DeleteMatcher answers DELETE /policies/event_matcher/{policy_uuid}/.
 func (a *API) DeleteMatcher(w http.ResponseWriter, r *http.Request) error {
-	return matchers.answerDelete(a, w, r)
+	return a.matchers().AnswerDelete(w, r)
 }
 
 // MatcherUsedBy answers GET /policies/event_matcher/{policy_uuid}/used_by/.
 func (a *API) MatcherUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return matchers.answerUsedBy(a, w, r)
+	return a.matchers().AnswerUsedBy(w, r)
 }
 
 // ListBindings answers GET /policies/bindings/.
 func (a *API) ListBindings(w http.ResponseWriter, r *http.Request) error {
-	return bindings.answerList(a, w, r)
+	return a.bindings().AnswerList(w, r)
 }
 
 // CreateBinding answers POST /policies/bindings/.
 func (a *API) CreateBinding(w http.ResponseWriter, r *http.Request) error {
-	return bindings.answerCreate(a, w, r)
+	return a.bindings().AnswerCreate(w, r)
 }
 
 // GetBinding answers GET /policies/bindings/{policy_binding_uuid}/.
 func (a *API) GetBinding(w http.ResponseWriter, r *http.Request) error {
-	return bindings.answerGet(a, w, r)
+	return a.bindings().AnswerGet(w, r)
 }
 
 // UpdateBinding answers PUT and PATCH /policies/bindings/{policy_binding_uuid}/.
 func (a *API) UpdateBinding(w http.ResponseWriter, r *http.Request) error {
-	return bindings.answerUpdate(a, w, r)
+	return a.bindings().AnswerUpdate(w, r)
 }
 
 // DeleteBinding answers DELETE /policies/bindings/{policy_binding_uuid}/.
 func (a *API) DeleteBinding(w http.ResponseWriter, r *http.Request) error {
-	return bindings.answerDelete(a, w, r)
+	return a.bindings().AnswerDelete(w, r)
 }
 
 // BindingUsedBy answers GET /policies/bindings/{policy_binding_uuid}/used_by/.
 func (a *API) BindingUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return bindings.answerUsedBy(a, w, r)
+	return a.bindings().AnswerUsedBy(w, r)
 }

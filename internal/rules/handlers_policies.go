@@ -4,34 +4,39 @@ import (
 	"net/http"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 )
 
 // policies are those of all kinds: they are seen and deleted, but made and changed as what they are.
-var policies = noun[Policy, PolicyPatch]{
-	name: "policy", path: "policy_uuid",
-	serializer: PolicySerializer, spec: PolicyList,
-	list: listPolicies, get: getPolicy, fill: fillNothing[Policy],
-	usedBy: usedByOfPolicy,
+func (a *API) policies() *resource.Noun[Policy, PolicyPatch] {
+	return &resource.Noun[Policy, PolicyPatch]{
+		DB: a.DB, Path: "policy_uuid", Serializer: PolicySerializer, Spec: PolicyList,
+		List: listPolicies, Get: getPolicy, UsedBy: usedByOfPolicy,
+	}
 }
 
-var expressions = noun[ExpressionPolicy, ExpressionPatch]{
-	name: "policy", path: "policy_uuid",
-	serializer: ExpressionSerializer, trail: &expressionKind, spec: ExpressionList,
-	list: listExpressions, get: getExpression, fill: fillNothing[ExpressionPolicy],
-	fresh: newExpression, apply: applyExpression, insert: insertExpression, update: updateExpression,
-	taken:  func() error { return drf.Invalid("name", kinds[kindExpression].taken()) },
-	usedBy: usedByOfPolicy,
+func (a *API) expressions() *resource.Noun[ExpressionPolicy, ExpressionPatch] {
+	return &resource.Noun[ExpressionPolicy, ExpressionPatch]{
+		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		Table: "policy", Path: "policy_uuid",
+		Serializer: ExpressionSerializer, Kind: &expressionKind, Spec: ExpressionList,
+		List: listExpressions, Get: getExpression,
+		Fresh: newExpression, Apply: applyExpression, Insert: insertExpression, Update: updateExpression,
+		Taken:  func() error { return drf.Invalid("name", kinds[kindExpression].taken()) },
+		UsedBy: usedByOfPolicy,
+	}
 }
 
 // ListPolicies answers GET /policies/all/.
 func (a *API) ListPolicies(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerList(a, w, r)
+	return a.policies().AnswerList(w, r)
 }
 
 // GetPolicy answers GET /policies/all/{policy_uuid}/.
 func (a *API) GetPolicy(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerGet(a, w, r)
+	return a.policies().AnswerGet(w, r)
 }
 
 // DeletePolicy answers DELETE /policies/all/{policy_uuid}/: the policy is deleted as what it is.
@@ -49,14 +54,14 @@ func (a *API) DeletePolicy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if p.kind == kindExpression {
-		return expressions.answerDelete(a, w, r)
+		return a.expressions().AnswerDelete(w, r)
 	}
-	return matchers.answerDelete(a, w, r)
+	return a.matchers().AnswerDelete(w, r)
 }
 
 // PolicyUsedBy answers GET /policies/all/{policy_uuid}/used_by/.
 func (a *API) PolicyUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return policies.answerUsedBy(a, w, r)
+	return a.policies().AnswerUsedBy(w, r)
 }
 
 // PolicyTypes answers GET /policies/all/types/ with the kinds of policies that can be made.
@@ -129,30 +134,30 @@ func (a *API) subjectOf(test policyTest) (*Subject, *drf.Errors) {
 
 // CreateExpression answers POST /policies/expression/.
 func (a *API) CreateExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerCreate(a, w, r)
+	return a.expressions().AnswerCreate(w, r)
 }
 
 // ListExpressions answers GET /policies/expression/.
 func (a *API) ListExpressions(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerList(a, w, r)
+	return a.expressions().AnswerList(w, r)
 }
 
 // GetExpression answers GET /policies/expression/{policy_uuid}/.
 func (a *API) GetExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerGet(a, w, r)
+	return a.expressions().AnswerGet(w, r)
 }
 
 // UpdateExpression answers PUT and PATCH /policies/expression/{policy_uuid}/.
 func (a *API) UpdateExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerUpdate(a, w, r)
+	return a.expressions().AnswerUpdate(w, r)
 }
 
 // DeleteExpression answers DELETE /policies/expression/{policy_uuid}/.
 func (a *API) DeleteExpression(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerDelete(a, w, r)
+	return a.expressions().AnswerDelete(w, r)
 }
 
 // ExpressionUsedBy answers GET /policies/expression/{policy_uuid}/used_by/.
 func (a *API) ExpressionUsedBy(w http.ResponseWriter, r *http.Request) error {
-	return expressions.answerUsedBy(a, w, r)
+	return a.expressions().AnswerUsedBy(w, r)
 }
