@@ -141,6 +141,9 @@ func (c *client) generation() (n int64) {
 	return n
 }
 
+// asNew is how an answer ends that shows a transport which nobody disabled or gave a secret.
+const asNew = `,"disabled_at":null,"disabled_reason":"","has_secret":false,"has_previous_secret":false}`
+
 const nobody = "00000000-0000-4000-8000-000000000000"
 
 func TestTransportIsAnsweredWithEveryFieldInOrder(t *testing.T) {
@@ -149,7 +152,7 @@ func TestTransportIsAnsweredWithEveryFieldInOrder(t *testing.T) {
 		c.want("GET", "/transports/"+pk+"/", "", 200, `{"pk":"`+pk+`","name":"plain","mode":"local",`+
 			`"mode_verbose":"authentik inbuilt notifications","webhook_url":"","webhook_mapping":null,`+
 			`"webhook_mapping_body":null,"send_once":false,"webhook_mapping_headers":null,`+
-			`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"}`)
+			`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"`+asNew)
 	})
 }
 
@@ -176,7 +179,7 @@ func TestTerraformRoundTrip(t *testing.T) {
 			labels := map[string]string{"local": "authentik inbuilt notifications", "webhook_slack": "Slack Webhook (Slack/Discord)"}
 			return `{"pk":"` + pk + `","name":"t","mode":"` + mode + `","mode_verbose":"` + labels[mode] + `","webhook_url":"` + url + `",` +
 				`"webhook_mapping":null,"webhook_mapping_body":null,"send_once":` + once + `,"webhook_mapping_headers":null,` +
-				`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"}`
+				`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"`+asNew
 		}
 		path := "/transports/" + pk + "/"
 		c.want("GET", path, "", 200, stored("webhook_slack", "https://discord.com/....", "true"))
