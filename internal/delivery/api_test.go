@@ -179,7 +179,7 @@ func TestTerraformRoundTrip(t *testing.T) {
 			labels := map[string]string{"local": "authentik inbuilt notifications", "webhook_slack": "Slack Webhook (Slack/Discord)"}
 			return `{"pk":"` + pk + `","name":"t","mode":"` + mode + `","mode_verbose":"` + labels[mode] + `","webhook_url":"` + url + `",` +
 				`"webhook_mapping":null,"webhook_mapping_body":null,"send_once":` + once + `,"webhook_mapping_headers":null,` +
-				`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"`+asNew
+				`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"` + asNew
 		}
 		path := "/transports/" + pk + "/"
 		c.want("GET", path, "", 200, stored("webhook_slack", "https://discord.com/....", "true"))

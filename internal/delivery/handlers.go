@@ -2,9 +2,13 @@ package delivery
 
 import (
 	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/outbound"
 	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
@@ -79,6 +83,9 @@ func applyTransport(tx *sqldb.Tx, in drf.Input[TransportPatch], t *Transport) er
 		return drf.Invalid("webhook_url", "Webhook URL may not be empty.")
 	}
 	in.Patch.apply(t)
+	if in.Patch.PreviousSecret.Value != "" && t.Secret == "" {
+		return drf.Invalid("previous_secret", "There is no secret that this one could stand beside.")
+	}
 	return nil
 }
 
@@ -104,7 +111,28 @@ func check(tx *sqldb.Tx, in drf.Input[TransportPatch], pk string) (*drf.Errors, 
 			return nil, err
 		}
 	}
+	checkSecret(errs, "secret", in.Patch.Secret)
+	checkSecret(errs, "previous_secret", in.Patch.PreviousSecret)
+	if in.Patch.DisabledAt.Value > tx.Now() {
+		errs.Add("disabled_at", "A transport is disabled at once: this may not lie in the future.")
+	}
 	return errs, nil
+}
+
+// checkSecret adds an error to field if nothing can be signed with the secret; a blank one is none.
+func checkSecret(errs *drf.Errors, field string, secret drf.Field[string]) {
+	if secret.Value == "" || errs.Has(field) {
+		return
+	}
+	if err := outbound.CheckSecret(secret.Value); err != nil {
+		errs.Add(field, sentence(err.Error()))
+	}
+}
+
+// sentence is the text of an error as people are told it: with a capital and a full stop.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
 }
 
 // maySeeURLs reports whether the caller may change transports.
