@@ -39,6 +39,14 @@ func (tx *Tx) ForUpdate() string {
 	return ""
 }
 
+// SkipLocked is ForUpdate for taking work: rows that another write holds are left out instead of waited for.
+func (tx *Tx) SkipLocked() string {
+	if tx.run.postgres() {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
+}
+
 // ForShare is the clause that keeps the rows of a SELECT from being changed until the end of the write.
 func (tx *Tx) ForShare() string {
 	if tx.run.postgres() {

@@ -1,0 +1,370 @@
+package delivery
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"belfry/internal/identity"
+	"belfry/internal/outbound"
+	"belfry/internal/script"
+	"belfry/internal/sqldb"
+)
+
+const (
+	// pollTime is how often all transports are looked at, woken or not: what a process that died held is found then.
+	pollTime = leaseTime
+	// faultPause is how long a worker waits after the database failed it.
+	faultPause = time.Second
+	// drainTime is what attempts that are under way get to end in when the worker is told to stop.
+	drainTime = 8 * time.Second
+)
+
+// Options are what a [Worker] works with. The funcs are how its news reach what is above it: each but Facts
+// prepares something outside of a write and answers how to write it.
+type Options struct {
+	DB     *sqldb.DB
+	Log    *slog.Logger
+	Client *outbound.Client
+	Mailer *outbound.Mailer // nil: no server for e-mail is configured
+	Runner *script.Runner
+	Render RenderOptions
+
+	// Facts reads what expressions and addresses need: nil for an event or a user that is gone.
+	Facts func(tx *sqldb.Tx, eventPK string, userPK int64) (*script.Event, *script.User, error)
+	// Notice tells superusers something about a transport.
+	Notice func(body string) func(tx *sqldb.Tx) error
+	// MailSent records an e-mail that was taken by the server.
+	MailSent func(to string, mail outbound.Mail) func(tx *sqldb.Tx) error
+	// MappingFailed records a mapping that failed.
+	MappingFailed func(f *Failure) func(tx *sqldb.Tx) error
+
+	// Clock is time.Now unless a test says otherwise.
+	Clock func() time.Time
+}
+
+// Worker sends what is due: it claims deliveries by lease, makes attempts outside any transaction, and settles them. One
+// goroutine, that of [Worker.Run], decides; each attempt has one of its own. Several workers may share a PostgreSQL database.
+type Worker struct {
+	opt   Options
+	clock *clock
+	ended chan *attempt
+	wake  chan struct{}
+
+	mu       sync.Mutex // guards what Wake leaves
+	woken    []string
+	wokenAll bool
+
+	// What follows is Run's alone.
+	lanes      map[string]*lane
+	snapshot   *Snapshot
+	generation int64 // of the snapshot
+	turns      int64
+	looked     int64      // when all transports were looked at last
+	unsettled  []*attempt // that have ended
+}
+
+// NewWorker makes a worker. On SQLite, which one process has open, it gives up what the last process held.
+func NewWorker(ctx context.Context, opt Options) (*Worker, error) {
+	if opt.Clock == nil {
+		opt.Clock = time.Now
+	}
+	w := &Worker{opt: opt, ended: make(chan *attempt, maxInFlight), wake: make(chan struct{}, 1),
+		lanes: map[string]*lane{}, wokenAll: true, looked: never}
+	err := opt.DB.Write(ctx, func(tx *sqldb.Tx) (err error) {
+		if w.clock, err = loadClock(tx, opt.Clock); err != nil || tx.Postgres() {
+			return err
+		}
+		return release(tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Wake says that something may be due: by these transports, or by any where none is named. It is called after a
+// commit and returns at once.
+func (w *Worker) Wake(transportPKs ...string) {
+	w.mu.Lock()
+	w.woken = append(w.woken, transportPKs...)
+	w.wokenAll = w.wokenAll || len(transportPKs) == 0
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default: // it will be woken anyway
+	}
+}
+
+// Run works until ctx ends. Then it claims no more, and gives the attempts that are under way a while to end; what does not
+// is sent again by the next run.
+func (w *Worker) Run(ctx context.Context) {
+	sending, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	for ctx.Err() == nil {
+		if err := w.work(sending); err != nil {
+			w.opt.Log.Error("deliveries wait for the database", "error", err)
+			w.pause(ctx, faultPause)
+			continue
+		}
+		w.pause(ctx, w.idle())
+	}
+	w.drain(abort)
+}
+
+// work is one turn: look where it is time to, then settle and claim in one write, then begin the attempts.
+func (w *Worker) work(sending context.Context) error {
+	if err := w.look(sending); err != nil {
+		return err
+	}
+	plans := w.plan()
+	if len(plans) == 0 && len(w.unsettled) == 0 && !w.clock.stale() {
+		return nil
+	}
+	lease, fresh := sqldb.NewID(), false
+	err := w.opt.DB.Write(sending, func(tx *sqldb.Tx) (err error) {
+		if err := w.settleAll(tx); err != nil {
+			return err
+		}
+		generation, err := identity.Generation(tx)
+		if fresh = generation == w.generation; err != nil || !fresh {
+			return err
+		}
+		return w.claimAll(tx, plans, lease)
+	})
+	if err != nil {
+		return err
+	}
+	w.unsettled = nil
+	if !fresh {
+		w.snapshot = nil // read anew in the next turn, which is at once: nothing was claimed
+		return nil
+	}
+	w.begin(sending, plans, lease)
+	return nil
+}
+
+// look reads the transports where they have changed, and when each has something due where that is not known.
+func (w *Worker) look(ctx context.Context) error {
+	w.mu.Lock()
+	woken, all := w.woken, w.wokenAll
+	w.woken, w.wokenAll = nil, false
+	w.mu.Unlock()
+	for _, pk := range woken {
+		w.lane(pk).next = 0
+	}
+	now := w.clock.now()
+	all = all || w.snapshot == nil || now-w.looked >= pollTime.Microseconds()
+	if !all {
+		return nil
+	}
+	var s *Snapshot
+	var generation int64
+	next := map[string]int64{}
+	err := w.opt.DB.Read(ctx, func(tx *sqldb.Tx) (err error) {
+		if generation, err = identity.Generation(tx); err != nil {
+			return err
+		}
+		if s = w.snapshot; s == nil || generation != w.generation {
+			if s, err = Load(tx); err != nil {
+				return err
+			}
+		}
+		for pk := range s.transports {
+			if next[pk], err = nextDue(tx, pk, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.mu.Lock()
+		w.wokenAll = true
+		w.mu.Unlock()
+		return err
+	}
+	w.snapshot, w.generation, w.looked = s, generation, now
+	for pk := range w.lanes {
+		if _, ok := next[pk]; !ok && w.lanes[pk].inFlight == 0 {
+			delete(w.lanes, pk)
+		}
+	}
+	for pk, due := range next {
+		w.lane(pk).next = due
+	}
+	return nil
+}
+
+// lane is that of a transport.
+func (w *Worker) lane(pk string) *lane {
+	l := w.lanes[pk]
+	if l == nil {
+		l = &lane{next: never}
+		w.lanes[pk] = l
+	}
+	return l
+}
+
+// plan is what is to be claimed of one lane, and what was.
+type plan struct {
+	lane      *lane
+	transport Transport
+	limit     int
+	claimed   []Delivery // in the order in which they begin
+	next      int64      // when the lane has something due after that
+}
+
+// plan shares the free room among the transports that have something due: who was served longest ago comes first.
+func (w *Worker) plan() []*plan {
+	now, traffic := w.clock.now(), w.traffic()
+	var due []*plan
+	for pk, l := range w.lanes {
+		t, ok := w.snapshot.transports[pk]
+		switch {
+		case !ok || t.DisabledAt != nil: // parked: enabling it wakes
+			l.next = never
+		case l.next <= now && l.room(now) > 0:
+			due = append(due, &plan{lane: l, transport: t, limit: l.room(now)})
+		}
+	}
+	slices.SortFunc(due, func(a, b *plan) int {
+		return cmp.Or(cmp.Compare(a.lane.turn, b.lane.turn), cmp.Compare(a.transport.PK, b.transport.PK))
+	})
+	plans := due[:0]
+	for _, p := range due {
+		if p.limit = min(p.limit, traffic.room(p.lane)); p.limit > 0 {
+			traffic.add(p.lane, p.limit)
+			plans = append(plans, p)
+		}
+	}
+	return plans
+}
+
+// traffic counts what is under way.
+func (w *Worker) traffic() (t traffic) {
+	for _, l := range w.lanes {
+		t.add(l, l.inFlight)
+	}
+	return t
+}
+
+// settleAll writes what became of the attempts that have ended, and how the clocks stand where that is due.
+func (w *Worker) settleAll(tx *sqldb.Tx) error {
+	if w.clock.stale() {
+		if err := saveClock(tx, w.clock.note()); err != nil {
+			return err
+		}
+	}
+	for _, a := range w.unsettled {
+		if err := a.settle(tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claimAll claims what was planned.
+func (w *Worker) claimAll(tx *sqldb.Tx, plans []*plan, lease string) (err error) {
+	now := w.clock.now()
+	for _, p := range plans {
+		if p.claimed, err = claim(tx, p.transport.PK, now, p.limit, lease); err != nil {
+			return err
+		}
+		slices.SortFunc(p.claimed, func(a, b Delivery) int {
+			return cmp.Or(cmp.Compare(*a.Due, *b.Due), cmp.Compare(a.Created, b.Created), cmp.Compare(a.PK, b.PK))
+		})
+		p.next = now // there may be more
+		if len(p.claimed) < p.limit {
+			if p.next, err = nextDue(tx, p.transport.PK, now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// begin starts the attempts that were claimed.
+func (w *Worker) begin(sending context.Context, plans []*plan, lease string) {
+	w.turns++
+	for _, p := range plans {
+		p.lane.turn, p.lane.next = w.turns, p.next
+		p.lane.inFlight += len(p.claimed)
+		for _, d := range p.claimed {
+			a := &attempt{worker: w, snapshot: w.snapshot, transport: p.transport, delivery: d, lease: lease, started: w.opt.Clock()}
+			go func() {
+				a.run(sending)
+				w.ended <- a
+			}()
+		}
+	}
+}
+
+// idle is how long there is nothing to do, unless an attempt ends or somebody wakes the worker.
+func (w *Worker) idle() time.Duration {
+	if w.snapshot == nil {
+		return 0
+	}
+	now, traffic := w.clock.now(), w.traffic()
+	at := w.looked + pollTime.Microseconds()
+	for _, l := range w.lanes {
+		if traffic.room(l) > 0 {
+			at = min(at, l.wakeAt(now))
+		}
+	}
+	return time.Duration(max(0, at-now)) * time.Microsecond
+}
+
+// pause waits that long, or until there is something to do.
+func (w *Worker) pause(ctx context.Context, idle time.Duration) {
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-w.wake:
+	case a := <-w.ended:
+		w.took(a)
+	}
+	for { // all that has ended is settled together
+		select {
+		case a := <-w.ended:
+			w.took(a)
+		default:
+			return
+		}
+	}
+}
+
+// took takes note of an attempt that has ended.
+func (w *Worker) took(a *attempt) {
+	l := w.lane(a.transport.PK)
+	l.inFlight--
+	if a.counts() {
+		l.ended(a.state == StateDelivered, a.timeout, a.end)
+	}
+	if a.state == StatePending {
+		l.next = min(l.next, a.due)
+	}
+	w.unsettled = append(w.unsettled, a)
+}
+
+// drain waits for what is under way, cuts off what takes too long, and settles.
+func (w *Worker) drain(abort func()) {
+	cut := time.AfterFunc(drainTime, abort)
+	defer cut.Stop()
+	for t := w.traffic(); t.all > 0; t = w.traffic() {
+		w.took(<-w.ended)
+	}
+	err := w.opt.DB.Write(context.Background(), func(tx *sqldb.Tx) error {
+		if err := saveClock(tx, w.clock.note()); err != nil {
+			return err
+		}
+		return w.settleAll(tx)
+	})
+	if err != nil {
+		w.opt.Log.Error("the last deliveries could not be settled and will be sent again", "error", err)
+	}
+}
