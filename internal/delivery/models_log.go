@@ -3,6 +3,7 @@ package delivery
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"belfry/internal/drf"
 	"belfry/internal/trail"
@@ -23,6 +24,11 @@ func (l *Logged) next() *int64 {
 		return nil
 	}
 	return l.Due
+}
+
+// folded is what a search looks at: names, and what the delivery says.
+func (d *Delivery) folded() string {
+	return drf.Fold(strings.Join([]string{d.TransportName, d.RuleName, d.Username, d.Summary}, "\n"))
 }
 
 // nothing is what a request can change of a thing that it cannot change.

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"belfry/internal/drf"
 	"belfry/internal/listing"
@@ -13,43 +14,51 @@ import (
 // countedDeliveries bounds the counting of what a filter finds: beyond, the count is a lower bound.
 const countedDeliveries = 10_000
 
-const (
-	loggedColumns = `d.pk, d.event_pk, d.rule_pk, d.rule_name, d.transport_name, d.username, d.transport_pk, d.user_pk, d.mode, d.state,
-	d.reason, d.severity, d.summary, d.body, d.created, d.attempts, d.step, d.due, d.settled,
-	d.due IS NOT NULL AND t.disabled_at IS NOT NULL`
-	loggedTables = `delivery d LEFT JOIN transport t ON t.pk = d.transport_pk`
-)
+// loggedColumns are those of a delivery, and whether it waits for its transport to be enabled.
+const loggedColumns = deliveryColumns + `, due IS NOT NULL AND
+	EXISTS (SELECT 1 FROM transport t WHERE t.pk = delivery.transport_pk AND t.disabled_at IS NOT NULL)`
+
+// listedColumns are the same without the body, which may be long, for many deliveries.
+var listedColumns = strings.Replace(loggedColumns, " body,", " '' AS body,", 1)
 
 func scanLogged(row sqldb.Scanner) (l Logged, err error) {
-	err = row.Scan(&l.PK, &l.EventPK, &l.RulePK, &l.RuleName, &l.TransportName, &l.Username, &l.TransportPK, &l.UserPK, &l.Mode, &l.State,
-		&l.Reason, &l.Severity, &l.Summary, &l.Body, &l.Created, &l.Delivery.Attempts, &l.Step, &l.Due, &l.Settled, &l.Parked)
+	l.Delivery, err = scanDelivery(also{row, []any{&l.Parked}})
 	return l, err
 }
 
+// also is a row that has more columns behind those that are asked for.
+type also struct {
+	row  sqldb.Scanner
+	more []any
+}
+
+// Scan reads the columns that are asked for, and the others.
+func (a also) Scan(dest ...any) error { return a.row.Scan(append(dest, a.more...)...) }
+
 // loggedOrders are the columns behind the names that ?ordering= takes.
-var loggedOrders = map[string]string{"created": "d.created", "state": "d.state", "transport": "d.transport_pk", "recipient": "d.user_pk"}
+var loggedOrders = map[string]string{"created": "created", "state": "state", "transport": "transport_pk", "recipient": "user_pk"}
 
 // loggedFilter turns a query into conditions.
 func loggedFilter(q *drf.Query) (where sqldb.Where) {
 	if states := q.Texts("state"); len(states) > 0 {
-		where.In("d.state", listing.Args(states)...)
+		where.In("state", listing.Args(states)...)
 	}
-	for _, filter := range [][2]string{{"transport", "d.transport_pk"}, {"event", "d.event_pk"}, {"rule", "d.rule_pk"}} {
+	for _, filter := range [][2]string{{"transport", "transport_pk"}, {"event", "event_pk"}, {"rule", "rule_pk"}} {
 		if pk, ok := q.Text(filter[0]); ok {
 			where.Add(filter[1]+" = ?", pk)
 		}
 	}
 	if user, ok := q.Int("recipient"); ok {
-		where.Add("d.user_pk = ?", user)
+		where.Add("user_pk = ?", user)
 	}
 	if from, ok := q.Time("created__gte"); ok {
-		where.Add("d.created >= ?", from)
+		where.Add("created >= ?", from)
 	}
 	if before, ok := q.Time("created__lt"); ok {
-		where.Add("d.created < ?", before)
+		where.Add("created < ?", before)
 	}
 	for _, term := range q.Search {
-		where.Add(`d.folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
+		where.Add(`folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
 	}
 	return where
 }
@@ -57,7 +66,7 @@ func loggedFilter(q *drf.Query) (where sqldb.Where) {
 // listLogged reads the page of the log that q asks for.
 func listLogged(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Logged], error) {
 	page, err := sqldb.Select(tx, sqldb.List{
-		Columns: loggedColumns, From: loggedTables, Where: loggedFilter(q), OrderBy: listing.OrderBy(q.Order, loggedOrders, "d.pk"),
+		Columns: listedColumns, From: "delivery", Where: loggedFilter(q), OrderBy: listing.OrderBy(q.Order, loggedOrders, "pk"),
 		Window: q.Window, CountUpTo: countedDeliveries, Exact: q.Last,
 	}, scanLogged)
 	if err != nil {
@@ -68,14 +77,14 @@ func listLogged(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Logged], error) {
 
 // getLogged reads one delivery with its attempts; 404 for none.
 func getLogged(tx *sqldb.Tx, pk string) (Logged, error) {
-	l, err := sqldb.One(tx, scanLogged, `SELECT `+loggedColumns+` FROM `+loggedTables+` WHERE d.pk = $1`, pk)
+	l, err := sqldb.One(tx, scanLogged, `SELECT `+loggedColumns+` FROM delivery WHERE pk = $1`, pk)
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, drf.NotFound()
 	}
 	if err != nil {
 		return l, fmt.Errorf("read delivery: %w", err)
 	}
-	l.Tries, err = sqldb.All(tx, scanAttempt, `SELECT delivery_pk, number, started, duration, status, error, answer, headers
+	l.Tries, err = sqldb.All(tx, scanAttempt, `SELECT `+attemptColumns+`
 		FROM delivery_attempt WHERE delivery_pk = $1 ORDER BY number`, pk)
 	if err != nil {
 		return l, fmt.Errorf("read attempts: %w", err)
@@ -96,13 +105,7 @@ func lockLogged(tx *sqldb.Tx, pks []string) (found []Logged, needs needs, err er
 	if needs, err = holdNeeds(tx, where); err != nil {
 		return nil, needs, err
 	}
-	_, err = sqldb.All(tx, scanText, `SELECT pk FROM delivery`+where.SQL()+` ORDER BY pk`+tx.ForUpdate(), where.Args()...)
-	if err != nil {
-		return nil, needs, fmt.Errorf("lock deliveries: %w", err)
-	}
-	where = sqldb.Where{}
-	where.In("d.pk", listing.Args(pks)...)
-	found, err = sqldb.All(tx, scanLogged, `SELECT `+loggedColumns+` FROM `+loggedTables+where.SQL()+` ORDER BY d.pk`, where.Args()...)
+	found, err = sqldb.All(tx, scanLogged, `SELECT `+listedColumns+` FROM delivery`+where.SQL()+` ORDER BY pk`+tx.ForUpdate(), where.Args()...)
 	if err != nil {
 		return nil, needs, fmt.Errorf("read deliveries: %w", err)
 	}
@@ -173,10 +176,10 @@ func (c *chosen) next(tx *sqldb.Tx, limit int) ([]string, error) {
 		c.until = tx.Now()
 	}
 	where := loggedFilter(c.query)
-	where.In("d.state", listing.Args(c.states)...)
-	where.Add("d.created <= ?", c.until)
-	where.Add("d.created > ? OR d.created = ? AND d.pk > ?", c.last.created, c.last.created, c.last.pk)
-	found, err := sqldb.All(tx, scanMark, fmt.Sprintf(`SELECT d.created, d.pk FROM delivery d%s ORDER BY d.created, d.pk LIMIT %d`,
+	where.In("state", listing.Args(c.states)...)
+	where.Add("created <= ?", c.until)
+	where.Add("created > ? OR created = ? AND pk > ?", c.last.created, c.last.created, c.last.pk)
+	found, err := sqldb.All(tx, scanMark, fmt.Sprintf(`SELECT created, pk FROM delivery%s ORDER BY created, pk LIMIT %d`,
 		where.SQL(), limit), where.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("read deliveries to send again: %w", err)
