@@ -25,6 +25,7 @@ var floors = map[string]int{
 	"internal/trail":           1,
 	"internal/drf":             0,
 	"internal/outbound":        0,
+	"internal/script":          0,
 	"internal/sqldb":           0,
 	"internal/sqldb/sqldbtest": 0,
 }

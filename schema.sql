@@ -300,6 +300,12 @@ CREATE TABLE delivery_attempt (
     PRIMARY KEY (delivery_pk, number)
 );
 
+-- Events whose rules have yet to run, because they were not known, or had changed, when the event was written.
+CREATE TABLE unmatched (
+    event_pk TEXT PRIMARY KEY,
+    created  BIGINT NOT NULL
+);
+
 -- When a rule last matched.
 CREATE INDEX notification_rule ON notification (rule_pk, created);
 CREATE INDEX delivery_rule ON delivery (rule_pk, created, pk);

@@ -233,6 +233,11 @@ func checkText(info *Info, text string) (string, []string) {
 	if strings.IndexByte(text, 0) >= 0 {
 		wrong = append(wrong, msgNullCharacter)
 	}
+	if info.valid != nil && len(wrong) == 0 {
+		if err := info.valid(text); err != nil {
+			wrong = append(wrong, err.Error())
+		}
+	}
 	return text, wrong
 }
 

@@ -38,6 +38,8 @@ type Info struct {
 	Since      string // release that brought the field or the alias
 	Secret     bool   // a diff shows stars for the values
 	Untracked  bool   // a diff leaves the field out
+
+	valid func(text string) error // see Valid; nil for none
 }
 
 // Shape is a serializer as data: its name and what a schema says of its fields, in their order.
@@ -66,6 +68,9 @@ func KeepSpace() Option { return func(i *Info) { i.KeepSpace = true } }
 
 // MaxLength bounds text, in characters.
 func MaxLength(n int) Option { return func(i *Info) { i.MaxLength = n } }
+
+// Valid refuses text with the words of the error, where nothing else is wrong with it.
+func Valid(check func(text string) error) Option { return func(i *Info) { i.valid = check } }
 
 // Range bounds an integer; both ends are allowed values.
 func Range(min, max int64) Option { return func(i *Info) { i.Min, i.Max = &min, &max } }

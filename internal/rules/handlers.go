@@ -6,6 +6,7 @@ import (
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/resource"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
 )
@@ -20,6 +21,8 @@ type API struct {
 	Subject func(event drf.JSON) (Subject, *drf.Errors)
 	// Trail records every change, in its transaction.
 	Trail trail.Func
+	// Runner runs expressions.
+	Runner *script.Runner
 }
 
 func (a *API) rules() *resource.Noun[Rule, RulePatch] {

@@ -97,10 +97,9 @@ func (a *API) TestPolicy(w http.ResponseWriter, r *http.Request) error {
 	}
 	in := PolicyTestSerializer.Read(w, r, drf.Create)
 	subject, wrong := a.subjectOf(in.Patch)
-	var result policyResult
+	var b Binding // what would ask the policy
 	err = a.DB.Read(r.Context(), func(tx *sqldb.Tx) error {
-		p, err := getPolicy(tx, pk, "")
-		if err != nil {
+		if b, err = policyToTest(tx, pk); err != nil {
 			return err
 		}
 		errs := in.Errors()
@@ -111,25 +110,49 @@ func (a *API) TestPolicy(w http.ResponseWriter, r *http.Request) error {
 		if err := errs.Err(); err != nil {
 			return err
 		}
-		result, err = p.test(tx, subject)
+		if b.expression != nil {
+			subject.Input.User, err = identity.ScriptUser(tx, in.Patch.User.Value)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return PolicyTestResultSerializer.Write(w, r, http.StatusOK, &result)
+	said := Verdict{Failure: `There is no event to look at: send one as "event" in "context".`}
+	if in.Patch.Context.Value.Event.Value != "" || b.expression != nil {
+		if said, err = newEvaluation(r.Context(), a.Runner, subject, nil).ask(&b); err != nil {
+			return err
+		}
+	}
+	return PolicyTestResultSerializer.Write(w, r, http.StatusOK, &said)
 }
 
-// subjectOf reads the event of a test, nil for none, and answers what is wrong with the test's context.
-func (a *API) subjectOf(test policyTest) (*Subject, *drf.Errors) {
+// policyToTest is a binding of the policy, by which it can be asked.
+func policyToTest(tx *sqldb.Tx, pk string) (b Binding, err error) {
+	p, err := getPolicy(tx, pk, "")
+	if err != nil {
+		return b, err
+	}
+	if p.kind == kindExpression {
+		e, err := getExpression(tx, pk, "")
+		b.expression = e.prepare()
+		return b, err
+	}
+	m, err := getMatcher(tx, pk, "")
+	b.matcher = &m
+	return b, err
+}
+
+// subjectOf reads the event of a test, and answers what is wrong with the test's context.
+func (a *API) subjectOf(test policyTest) (Subject, *drf.Errors) {
 	wrong := drf.NewErrors()
 	event := test.Context.Value.Event
 	if event.Value == "" {
-		return nil, wrong
+		return Subject{}, wrong
 	}
 	subject, inner := a.Subject(event.Value)
 	wrong.Nest("event", inner)
-	return &subject, wrong
+	return subject, wrong
 }
 
 // CreateExpression answers POST /policies/expression/.

@@ -1,10 +1,13 @@
 package rules
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
 	"belfry/internal/identity"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -15,6 +18,8 @@ type Subject struct {
 	ClientIP            string  // "" for none
 	ModelApp, ModelName *string // context.model.app and .model_name
 	UserPK              *int64  // user.pk
+	// Input is what expressions see; it is looked at only where there are any (see [Snapshot.Scripted]).
+	Input script.Input
 }
 
 // Match is a rule that an event fires, and who receives it by what.
@@ -34,11 +39,12 @@ type Snapshot struct {
 	Generation int64
 
 	rules     []Rule               // in order of name, then pk
-	bindings  map[string][]Binding // by rule; any may pass, so that their order means nothing
+	bindings  map[string][]Binding // by rule, in their order
+	scripted  bool
 	directory *identity.Directory
 }
 
-// Load reads a snapshot.
+// Load reads a snapshot. Expressions are not compiled before they are run.
 func Load(tx *sqldb.Tx) (*Snapshot, error) {
 	var s Snapshot
 	var err error
@@ -55,48 +61,65 @@ func Load(tx *sqldb.Tx) (*Snapshot, error) {
 	if err := readTransports(tx, s.rules); err != nil {
 		return nil, err
 	}
-	matchers, err := loadMatchers(tx)
-	if err != nil {
-		return nil, err
-	}
-	if s.bindings, err = loadBindings(tx); err != nil {
-		return nil, err
-	}
-	for _, bindings := range s.bindings {
-		for i := range bindings {
-			bindings[i].matcher = pick(matchers, bindings[i].PolicyPK)
-		}
-	}
-	return &s, nil
+	return &s, s.loadBindings(tx)
 }
 
-// Match answers the rules that the event fires, in order of name, then pk. A rule fires when any of its
-// enabled bindings passes; one without such a binding never does.
-func (s *Snapshot) Match(e Subject) []Match {
-	var matches []Match
+// loadBindings reads the bindings with their policies.
+func (s *Snapshot) loadBindings(tx *sqldb.Tx) (err error) {
+	if s.bindings, err = loadBindings(tx); err != nil {
+		return err
+	}
+	matchers, err := loadMatchers(tx)
+	if err != nil {
+		return err
+	}
+	expressions, err := loadExpressions(tx)
+	if err != nil {
+		return err
+	}
 	for _, r := range s.rules {
-		passes := func(b Binding) bool { return b.Enabled && s.passes(b, e) }
-		if slices.ContainsFunc(s.bindings[r.PK], passes) {
+		for i := range s.bindings[r.PK] {
+			b := &s.bindings[r.PK][i]
+			b.rule = r.Name
+			if b.PolicyPK == nil {
+				continue
+			}
+			if b.matcher = matchers[*b.PolicyPK]; b.matcher != nil {
+				b.policy = &b.matcher.Policy
+			} else if b.expression = expressions[*b.PolicyPK]; b.expression != nil {
+				b.policy = &b.expression.Policy
+				s.scripted = s.scripted || b.Enabled
+			}
+		}
+		slices.SortFunc(s.bindings[r.PK], func(a, b Binding) int {
+			return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.PK, b.PK))
+		})
+	}
+	return nil
+}
+
+// Directory is who there was at the snapshot's moment.
+func (s *Snapshot) Directory() *identity.Directory { return s.directory }
+
+// Scripted reports whether an expression may be run, so that subjects need an Input.
+func (s *Snapshot) Scripted() bool { return s.scripted }
+
+// Match answers the rules that the event fires, in order of name, then pk, and the executions of policies that the log is
+// to tell of. A rule fires when any of its enabled bindings passes, which are asked in their order up to that one; one without
+// such a binding never does. Expressions are run: that takes time, and has no place in a transaction. The error is ctx's.
+func (s *Snapshot) Match(ctx context.Context, runner *script.Runner, e Subject) ([]Match, []Execution, error) {
+	var matches []Match
+	ask := newEvaluation(ctx, runner, e, s.directory)
+	for _, r := range s.rules {
+		passed, err := ask.anyOf(s.bindings[r.PK])
+		if err != nil {
+			return nil, nil, err
+		}
+		if passed {
 			matches = append(matches, Match{Rule: r, Users: s.recipients(r, e), Transports: r.Transports})
 		}
 	}
-	return matches
-}
-
-// passes is the result of one binding. An event without a user passes no group and no user.
-func (s *Snapshot) passes(b Binding, e Subject) bool {
-	var result bool
-	switch {
-	case b.matcher != nil:
-		result = b.matcher.passes(e)
-	case b.PolicyPK != nil:
-		result = b.OnFailure // an expression: as long as none is run, each is a policy that fails
-	case e.UserPK != nil && b.GroupPK != nil:
-		result = s.directory.IsMember(*b.GroupPK, *e.UserPK)
-	case e.UserPK != nil && b.UserPK != nil:
-		result = *b.UserPK == *e.UserPK
-	}
-	return result != b.Negate
+	return matches, ask.executions, nil
 }
 
 // recipients are those who receive an event that r fires on.

@@ -97,7 +97,8 @@ type Binding struct {
 	user   *identity.User
 	rule   string // name of the rule that TargetPK says
 
-	matcher *Matcher // of PolicyPK, filled in for matching; nil if that is an expression
+	matcher    *Matcher          // of PolicyPK, filled in for matching, as is the next: one of them
+	expression *ExpressionPolicy // is nil
 }
 
 // newBinding has a pk of its own and the defaults of authentik.

@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"sync"
+
 	"belfry/internal/drf"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -31,7 +34,7 @@ var kinds = map[string]kind{
 	kindExpression: {
 		component: "ak-policy-expression-form", verboseName: "Expression Policy", verbosePlural: "Expression Policies",
 		app: "authentik_policies_expression", model: "expressionpolicy",
-		description: "Decides by an expression of your own. Expressions are stored and not run yet.",
+		description: "Decides by an expression of your own.",
 	},
 }
 
@@ -159,10 +162,25 @@ var MatcherList = &drf.ListSpec{
 	Default:   []string{"name"},
 }
 
-// ExpressionPolicy is a policy that decides by an expression. It is stored, and not run yet.
+// ExpressionPolicy is a policy that decides by an expression.
 type ExpressionPolicy struct {
 	Policy
 	Expression string // as it was sent, but for white space around it
+
+	program func() (*script.Program, error) // of Expression; see prepare
+}
+
+// prepare lets the policy be run. Its expression is compiled when it is run first, and once for all goroutines.
+func (e *ExpressionPolicy) prepare() *ExpressionPolicy {
+	source := e.Expression
+	e.program = sync.OnceValues(func() (*script.Program, error) { return script.Compile(source) })
+	return e
+}
+
+// runnable answers what is wrong with an expression that cannot be run, and where.
+func runnable(source string) error {
+	_, err := script.Compile(source)
+	return err
 }
 
 func newExpression() ExpressionPolicy { return ExpressionPolicy{Policy: newPolicy(kindExpression)} }
@@ -182,7 +200,7 @@ func (p *ExpressionPatch) apply(e *ExpressionPolicy) {
 var ExpressionSerializer = drf.NewSerializer("ExpressionPolicy", append(policyFields(
 	func(e *ExpressionPolicy) *Policy { return &e.Policy }, func(p *ExpressionPatch) *PolicyPatch { return &p.PolicyPatch }),
 	drf.Text("expression", func(e *ExpressionPolicy) string { return e.Expression },
-		func(p *ExpressionPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret()),
+		func(p *ExpressionPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret(), drf.Valid(runnable)),
 )...)
 
 // ExpressionList is what GET /policies/expression/ takes.

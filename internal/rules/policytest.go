@@ -2,7 +2,6 @@ package rules
 
 import (
 	"belfry/internal/drf"
-	"belfry/internal/sqldb"
 )
 
 // policyTest is the body of a test: the user is asked for by authentik's clients, and only looked up.
@@ -29,48 +28,36 @@ var PolicyTestSerializer = drf.NewSerializer("PolicyTest",
 		func(p *policyTest) *drf.Field[testContext] { return &p.Context }),
 )
 
-// policyResult is what a policy says of an event, and why.
-type policyResult struct {
-	passing  bool
-	messages []string
-}
-
-// PolicyTestResultSerializer writes the result of a policy's test.
+// PolicyTestResultSerializer writes the result of a policy's test. Why a policy failed stands among the messages.
 var PolicyTestResultSerializer = drf.NewSerializer("PolicyTestResult",
-	drf.Bool[policyResult, nothing]("passing", func(p *policyResult) bool { return p.passing }, nil),
-	drf.Strings[policyResult, nothing]("messages", nil, func(p *policyResult) []string { return p.messages }, nil),
-	drf.NestedList[policyResult, nothing]("log_messages", drf.LogEventSerializer, func(*policyResult) []drf.LogEvent { return []drf.LogEvent{} }),
+	drf.Bool[Verdict, nothing]("passing", func(v *Verdict) bool { return v.Passing }, nil),
+	drf.Strings[Verdict, nothing]("messages", nil, func(v *Verdict) []string { return v.said() }, nil),
+	drf.NestedList[Verdict, nothing]("log_messages", drf.LogEventSerializer, func(*Verdict) []drf.LogEvent { return []drf.LogEvent{} }),
 )
 
-// test is what the policy says of the event; nil is a test without one.
-func (p *Policy) test(tx *sqldb.Tx, event *Subject) (policyResult, error) {
-	switch {
-	case p.kind == kindExpression:
-		return policyResult{messages: []string{"Expressions are stored and not run yet."}}, nil
-	case event == nil:
-		return policyResult{messages: []string{`There is no event to look at: send one as "event" in "context".`}}, nil
+// said are the messages of a verdict, never nil, the failure last.
+func (v *Verdict) said() []string {
+	said := append([]string{}, v.Messages...)
+	if v.Failure != "" {
+		said = append(said, v.Failure)
 	}
-	m, err := getMatcher(tx, p.PK, "")
-	if err != nil {
-		return policyResult{}, err
-	}
-	return m.test(*event), nil
+	return said
 }
 
 // test says of each thing that the matcher asks for whether the event has it.
-func (m *Matcher) test(event Subject) policyResult {
-	result := policyResult{passing: m.passes(event), messages: []string{}}
+func (m *Matcher) test(event Subject) Verdict {
+	said := Verdict{Passing: m.passes(event)}
 	for _, c := range m.criteria(event) {
 		switch {
 		case c.want == nil:
 		case c.matched():
-			result.messages = append(result.messages, c.name+" matched.")
+			said.Messages = append(said.Messages, c.name+" matched.")
 		default:
-			result.messages = append(result.messages, c.name+" did not match.")
+			said.Messages = append(said.Messages, c.name+" did not match.")
 		}
 	}
-	if len(result.messages) == 0 {
-		result.messages = append(result.messages, "The policy asks for nothing: every event matches.")
+	if len(said.Messages) == 0 {
+		said.Messages = append(said.Messages, "The policy asks for nothing: every event matches.")
 	}
-	return result
+	return said
 }

@@ -48,6 +48,19 @@ func getExpression(tx *sqldb.Tx, pk, lock string) (ExpressionPolicy, error) {
 	return e, nil
 }
 
+// loadExpressions answers every expression policy by its pk.
+func loadExpressions(tx *sqldb.Tx) (map[string]*ExpressionPolicy, error) {
+	rows, err := sqldb.All(tx, scanExpression, `SELECT `+expressionColumns+` FROM policy p WHERE `+isExpression)
+	if err != nil {
+		return nil, fmt.Errorf("load expression policies: %w", err)
+	}
+	expressions := make(map[string]*ExpressionPolicy, len(rows))
+	for i := range rows {
+		expressions[rows[i].PK] = rows[i].prepare()
+	}
+	return expressions, nil
+}
+
 func insertExpression(tx *sqldb.Tx, e *ExpressionPolicy) error {
 	e.created, e.lastUpdated = tx.Now(), tx.Now()
 	_, err := tx.Exec(`INSERT INTO policy (pk, kind, name, execution_logging, created, last_updated, expression)

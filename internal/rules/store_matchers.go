@@ -57,14 +57,14 @@ func getMatcher(tx *sqldb.Tx, pk, lock string) (Matcher, error) {
 }
 
 // loadMatchers answers every matcher by its pk.
-func loadMatchers(tx *sqldb.Tx) (map[string]Matcher, error) {
+func loadMatchers(tx *sqldb.Tx) (map[string]*Matcher, error) {
 	rows, err := sqldb.All(tx, scanMatcher, `SELECT `+matcherColumns+` FROM policy p WHERE `+isMatcher)
 	if err != nil {
 		return nil, fmt.Errorf("load event matchers: %w", err)
 	}
-	matchers := make(map[string]Matcher, len(rows))
-	for _, m := range rows {
-		matchers[m.PK] = m
+	matchers := make(map[string]*Matcher, len(rows))
+	for i := range rows {
+		matchers[rows[i].PK] = &rows[i]
 	}
 	return matchers, nil
 }

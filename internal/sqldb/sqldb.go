@@ -139,9 +139,21 @@ func (db *DB) ReadQuick(ctx context.Context, fn func(tx *Tx) error) error {
 // Write runs fn in a transaction and returns once it is committed and synced.
 // fn may run more than once, touches its Tx and its own result only, and never
 // calls Read or Write. A ctx that ends while fn waits drops it; once fn has begun, it runs to its end.
-// An error of fn is returned as it is, and nothing of fn is kept; so is a panic, as an error.
+// An error of fn is returned as it is, and nothing of fn is kept; so is a panic, as an error. What follows
+// from a commit is [Tx.OnCommit]'s.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.report("write", db.backend.write(ctx, fn))
+	var after []func()
+	err := db.backend.write(ctx, func(tx *Tx) error {
+		err := fn(tx)
+		after = tx.after // of the last time that fn ran: the one that counts
+		return err
+	})
+	if err == nil {
+		for _, f := range after {
+			f()
+		}
+	}
+	return db.report("write", err)
 }
 
 // report logs a panic's stack, which its caller has no use for.

@@ -26,10 +26,16 @@ type Tx struct {
 	now  int64
 	rows *sql.Rows // the last result, which may be open
 	done bool
+
+	after []func() // see OnCommit
 }
 
 // Now is the transaction's idea of now, in UTC microseconds; in a write it is later than that of every write before.
 func (tx *Tx) Now() int64 { return tx.now }
+
+// OnCommit has fn run once the write is committed and synced, before [DB.Write] returns: fn is no part of the
+// transaction, may read and write by itself, and does not run if the write fails. It is for writes.
+func (tx *Tx) OnCommit(fn func()) { tx.after = append(tx.after, fn) }
 
 // ForUpdate is the clause that locks the rows of a SELECT which are going to be changed (" FOR UPDATE", or "" on SQLite).
 func (tx *Tx) ForUpdate() string {

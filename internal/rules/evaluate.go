@@ -1,0 +1,135 @@
+package rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"belfry/internal/identity"
+	"belfry/internal/script"
+)
+
+// Verdict is what a policy says of an event.
+type Verdict struct {
+	Passing  bool
+	Messages []string // why: by criterion, or what an expression gave to ak_message
+	Failure  string   // why the policy could say nothing, with its place in the expression; "" where it could
+}
+
+// Execution is an asking of a policy that the log is to tell of: one that failed, or whose policy wants that.
+type Execution struct {
+	Verdict
+	Policy  Reference
+	Binding Reference // the first one that asked
+}
+
+// Reference names an object of this package in the log: the app and the model are Django's.
+type Reference struct{ App, Model, PK, Name string }
+
+// evaluation asks policies about one event, each once.
+type evaluation struct {
+	ctx        context.Context
+	runner     *script.Runner
+	subject    Subject
+	directory  *identity.Directory
+	verdicts   map[string]Verdict // by policy, of those that are not asked again
+	executions []Execution
+}
+
+func newEvaluation(ctx context.Context, runner *script.Runner, e Subject, d *identity.Directory) *evaluation {
+	return &evaluation{ctx: ctx, runner: runner, subject: e, directory: d, verdicts: map[string]Verdict{}}
+}
+
+// anyOf reports whether an enabled binding passes. The bindings after it are not asked.
+func (v *evaluation) anyOf(bindings []Binding) (bool, error) {
+	for i := range bindings {
+		if !bindings[i].Enabled {
+			continue
+		}
+		if _, passed, err := v.binding(&bindings[i]); passed || err != nil {
+			return passed, err
+		}
+	}
+	return false, nil
+}
+
+// binding is the result of one binding and the verdict that it comes of. An event without a user passes no group and no user.
+func (v *evaluation) binding(b *Binding) (Verdict, bool, error) {
+	var said Verdict
+	var err error
+	switch user := v.subject.UserPK; {
+	case b.PolicyPK != nil:
+		said, err = v.policy(b)
+	case user != nil && b.GroupPK != nil:
+		said.Passing = v.directory.IsMember(*b.GroupPK, *user)
+	case user != nil && b.UserPK != nil:
+		said.Passing = *b.UserPK == *user
+	}
+	result := said.Passing
+	if said.Failure != "" {
+		result = b.OnFailure
+	}
+	return said, result != b.Negate, err
+}
+
+// policy asks the policy of a binding, or answers what it said before. A matcher that leaves no trace is just asked again.
+func (v *evaluation) policy(b *Binding) (Verdict, error) {
+	if b.matcher != nil && !b.matcher.ExecutionLogging {
+		return Verdict{Passing: b.matcher.passes(v.subject)}, nil
+	}
+	if said, asked := v.verdicts[*b.PolicyPK]; asked {
+		return said, nil
+	}
+	said, err := v.ask(b)
+	if err != nil {
+		return said, err
+	}
+	v.verdicts[*b.PolicyPK] = said
+	if said.Failure != "" || b.policy.ExecutionLogging {
+		v.executions = append(v.executions, Execution{Verdict: said, Policy: b.policy.reference(), Binding: b.reference()})
+	}
+	return said, nil
+}
+
+// ask runs the policy of a binding, an expression within the binding's time.
+func (v *evaluation) ask(b *Binding) (Verdict, error) {
+	if b.matcher != nil {
+		return b.matcher.test(v.subject), nil
+	}
+	ctx := v.ctx
+	if b.Timeout > 0 { // none of its own: the runner's limits hold in any case
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(b.Timeout)*time.Second,
+			fmt.Errorf("the binding's timeout of %d s passed before the expression was done", b.Timeout))
+		defer cancel()
+	}
+	said := b.expression.run(ctx, v.runner, v.subject.Input)
+	return said, v.ctx.Err()
+}
+
+// run runs the expression. It fails by what is wrong with it, or because ctx ended.
+func (e *ExpressionPolicy) run(ctx context.Context, runner *script.Runner, in script.Input) Verdict {
+	program, err := e.program()
+	if err != nil {
+		return Verdict{Failure: err.Error()}
+	}
+	result, err := runner.Run(ctx, program, in)
+	switch {
+	case err == nil:
+		return Verdict{Passing: result.Passing, Messages: result.Messages}
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		err = context.Cause(ctx)
+	}
+	return Verdict{Failure: err.Error(), Messages: result.Messages}
+}
+
+// reference names a policy in the log.
+func (p *Policy) reference() Reference {
+	return Reference{App: kinds[p.kind].app, Model: kinds[p.kind].model, PK: p.PK, Name: p.Name}
+}
+
+// reference names a binding in the log.
+func (b *Binding) reference() Reference {
+	return Reference{App: bindingKind.App, Model: bindingKind.Model, PK: b.PK, Name: b.title()}
+}
