@@ -21,6 +21,10 @@ type API struct {
 	UsedBy func(tx *sqldb.Tx, transportPK string) ([]drf.UsedBy, error)
 	// Trail records every change, in its transaction.
 	Trail trail.Func
+	// Worker sends what is due.
+	Worker *Worker
+	// Rehearse prepares the event of a transport's test, with its message.
+	Rehearse func(r *http.Request, message string) Rehearsal
 }
 
 // transports are the ways of delivery as a caller sees them who may see the URLs of webhooks, or may not. The rules that

@@ -119,7 +119,7 @@ func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a.Wake()
+	a.Worker.Wake()
 	return a.answerDelivery(w, r, pk)
 }
 
@@ -182,7 +182,7 @@ func (a *API) startMany(r *http.Request, pks, states []string) (started int64, e
 		return a.Trail.Record(tx, r, startedMany(started, states))
 	})
 	if err == nil {
-		a.Wake()
+		a.Worker.Wake()
 	}
 	return started, err
 }
