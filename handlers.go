@@ -30,7 +30,7 @@ type server struct {
 func newServer(db *sqldb.DB, log *slog.Logger) *server {
 	s := &server{db: db, log: log, recorder: &recorder{db: db}}
 	s.identity = identity.New(db, log, s.recorder.trail)
-	s.identity.UsedBy = usedByRules
+	s.identity.UsedBy, s.identity.Deleted = usedByRules, delivery.CancelOfUser
 	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail}
 	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail}
 	s.document = sync.OnceValue(func() document {

@@ -51,15 +51,19 @@ func loadClock(tx *sqldb.Tx, wall func() time.Time) (*clock, error) {
 // now is the time.
 func (c *clock) now() int64 { return c.base + time.Since(c.started).Microseconds() }
 
-// stale reports whether the note is to be written anew.
-func (c *clock) stale() bool {
-	elapsed := c.now() - c.noted.time
-	drift := c.wall().UnixMicro() - c.noted.wall - elapsed
-	return elapsed > clockAge.Microseconds() || drift > clockStep.Microseconds() || drift < -clockStep.Microseconds()
-}
-
-// note is what note writes, as of now.
+// note is what both clocks say.
 func (c *clock) note() clockNote { return clockNote{wall: c.wall().UnixMicro(), time: c.now()} }
+
+// due is the note that is to be written because the last one is old, or because the clocks have parted since; nil for none.
+func (c *clock) due() *clockNote {
+	n := c.note()
+	elapsed := n.time - c.noted.time
+	drift := n.wall - c.noted.wall - elapsed
+	if elapsed <= clockAge.Microseconds() && drift <= clockStep.Microseconds() && drift >= -clockStep.Microseconds() {
+		return nil
+	}
+	return &n
+}
 
 // saveClock writes a note.
 func saveClock(tx *sqldb.Tx, n clockNote) error {

@@ -38,8 +38,9 @@ func (a *API) transports(urls bool) *resource.Noun[Transport, TransportPatch] {
 		List:  func(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Transport], error) { return listTransports(tx, q, from) },
 		Get:   func(tx *sqldb.Tx, pk, lock string) (Transport, error) { return getTransport(tx, from, pk, lock) },
 		Fresh: newTransport, Apply: applyTransport, Insert: insertTransport, Update: updateTransport,
-		Taken:  func() error { return drf.Invalid("name", errNameTaken) },
-		UsedBy: a.UsedBy,
+		Taken:   func() error { return drf.Invalid("name", errNameTaken) },
+		Deleted: func(tx *sqldb.Tx, t *Transport) error { return CancelOfTransport(tx, t.PK) },
+		UsedBy:  a.UsedBy,
 	}
 }
 

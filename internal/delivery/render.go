@@ -56,7 +56,7 @@ func (s *Snapshot) mapping(pk *string) *compiled {
 // Occasion is an event that a rule matched, and whom the rule tells by what.
 type Occasion struct {
 	Event            script.Event // with its Summary
-	RulePK, RuleName string
+	RulePK, RuleName string       // "" for a test of the transports
 	Severity         string
 	Transports       []string      // pks; none means the inbox
 	Recipients       []script.User // each once, in the order in which they are told
@@ -176,9 +176,12 @@ func (r *rendering) inbox(ctx context.Context, user *script.User) error {
 func (r *rendering) delivery(ctx context.Context, user *script.User) error {
 	o, now := r.occasion, int64(0)
 	d := Delivery{
-		PK: sqldb.NewID(), EventPK: o.Event.PK, RulePK: &o.RulePK, RuleName: o.RuleName, TransportName: r.transport.Name,
+		PK: sqldb.NewID(), EventPK: o.Event.PK, RuleName: o.RuleName, TransportName: r.transport.Name,
 		Username: user.Username, TransportPK: r.transport.PK, UserPK: user.PK, Mode: r.transport.Mode,
 		State: StatePending, Severity: o.Severity, Summary: o.Event.Summary, Due: &now,
+	}
+	if o.RulePK != "" {
+		d.RulePK = &o.RulePK
 	}
 	var err error
 	switch {

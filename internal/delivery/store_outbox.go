@@ -74,6 +74,16 @@ func claim(tx *sqldb.Tx, transportPK string, now int64, limit int, lease string)
 	return claimed, nil
 }
 
+// hold claims one delivery that was just written, if it is to be sent at all.
+func hold(tx *sqldb.Tx, pk, lease string, now int64) error {
+	_, err := tx.Exec(`UPDATE delivery SET state = 'sending', lease = $2, lease_until = $3 WHERE pk = $1 AND due IS NOT NULL`,
+		pk, lease, now+leaseTime.Microseconds())
+	if err != nil {
+		return fmt.Errorf("claim delivery: %w", err)
+	}
+	return nil
+}
+
 // nextDue is when the transport's earliest delivery that nobody holds is due, by the worker's clock.
 func nextDue(tx *sqldb.Tx, transportPK string, now int64) (int64, error) {
 	due := never

@@ -23,7 +23,7 @@ const (
 	drainTime = 8 * time.Second
 )
 
-// Options are what a [Worker] works with. The funcs are how its news reach what is above it: each but Facts
+// Options are what a [Worker] works with. The funcs are how its news reach what is above it: each but Event
 // prepares something outside of a write and answers how to write it.
 type Options struct {
 	DB     *sqldb.DB
@@ -33,8 +33,8 @@ type Options struct {
 	Runner *script.Runner
 	Render RenderOptions
 
-	// Facts reads what expressions and addresses need: nil for an event or a user that is gone.
-	Facts func(tx *sqldb.Tx, eventPK string, userPK int64) (*script.Event, *script.User, error)
+	// Event reads an event as expressions see it, nil for one that is gone.
+	Event func(tx *sqldb.Tx, pk string) (*script.Event, error)
 	// Notice tells superusers something about a transport.
 	Notice func(body string) func(tx *sqldb.Tx) error
 	// MailSent records an e-mail that was taken by the server.
@@ -107,7 +107,7 @@ func (w *Worker) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.work(sending); err != nil {
 			w.opt.Log.Error("deliveries wait for the database", "error", err)
-			w.pause(ctx, faultPause)
+			sleep(ctx, faultPause)
 			continue
 		}
 		w.pause(ctx, w.idle())
@@ -121,12 +121,13 @@ func (w *Worker) work(sending context.Context) error {
 		return err
 	}
 	plans := w.plan()
-	if len(plans) == 0 && len(w.unsettled) == 0 && !w.clock.stale() {
+	note := w.clock.due()
+	if len(plans) == 0 && len(w.unsettled) == 0 && note == nil {
 		return nil
 	}
 	lease, fresh := sqldb.NewID(), false
 	err := w.opt.DB.Write(sending, func(tx *sqldb.Tx) (err error) {
-		if err := w.settleAll(tx); err != nil {
+		if err := w.settleAll(tx, note); err != nil {
 			return err
 		}
 		generation, err := identity.Generation(tx)
@@ -139,6 +140,9 @@ func (w *Worker) work(sending context.Context) error {
 		return err
 	}
 	w.unsettled = nil
+	if note != nil {
+		w.clock.noted = *note
+	}
 	if !fresh {
 		w.snapshot = nil // read anew in the next turn, which is at once: nothing was claimed
 		return nil
@@ -251,10 +255,10 @@ func (w *Worker) traffic() (t traffic) {
 	return t
 }
 
-// settleAll writes what became of the attempts that have ended, and how the clocks stand where that is due.
-func (w *Worker) settleAll(tx *sqldb.Tx) error {
-	if w.clock.stale() {
-		if err := saveClock(tx, w.clock.note()); err != nil {
+// settleAll writes what became of the attempts that have ended, and how the clocks stand.
+func (w *Worker) settleAll(tx *sqldb.Tx, note *clockNote) error {
+	if note != nil {
+		if err := saveClock(tx, *note); err != nil {
 			return err
 		}
 	}
@@ -338,6 +342,16 @@ func (w *Worker) pause(ctx context.Context, idle time.Duration) {
 	}
 }
 
+// sleep waits that long, whatever else happens, unless ctx ends.
+func sleep(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
 // took takes note of an attempt that has ended.
 func (w *Worker) took(a *attempt) {
 	l := w.lane(a.transport.PK)
@@ -358,12 +372,8 @@ func (w *Worker) drain(abort func()) {
 	for t := w.traffic(); t.all > 0; t = w.traffic() {
 		w.took(<-w.ended)
 	}
-	err := w.opt.DB.Write(context.Background(), func(tx *sqldb.Tx) error {
-		if err := saveClock(tx, w.clock.note()); err != nil {
-			return err
-		}
-		return w.settleAll(tx)
-	})
+	note := w.clock.note()
+	err := w.opt.DB.Write(context.Background(), func(tx *sqldb.Tx) error { return w.settleAll(tx, &note) })
 	if err != nil {
 		w.opt.Log.Error("the last deliveries could not be settled and will be sent again", "error", err)
 	}

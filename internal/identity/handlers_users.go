@@ -93,6 +93,11 @@ func (a *API) DeleteUser(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		if a.Deleted != nil {
+			if err := a.Deleted(tx, pk); err != nil {
+				return err
+			}
+		}
 		return a.Trail.Record(tx, r, userKind.Deleted(&user))
 	})
 	if err != nil {

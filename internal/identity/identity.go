@@ -109,6 +109,8 @@ type API struct {
 	UsedBy func(tx *sqldb.Tx, kind, pk string) ([]drf.UsedBy, error)
 	// Trail records every change, in its transaction.
 	Trail trail.Func
+	// Deleted does what follows elsewhere from the end of a user, in its transaction; nil for nothing.
+	Deleted func(tx *sqldb.Tx, userPK int64) error
 	// Passwords hashes and verifies; it is shared so that hashing is bounded for the whole process.
 	Passwords *Passwords
 
