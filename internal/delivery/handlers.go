@@ -8,7 +8,6 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
-	"belfry/internal/outbound"
 	"belfry/internal/resource"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
@@ -32,7 +31,7 @@ type API struct {
 func (a *API) transports(urls bool) *resource.Noun[Transport, TransportPatch] {
 	from := visible(urls)
 	return &resource.Noun[Transport, TransportPatch]{
-		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		DB: a.DB, Trail: a.Trail, Changed: a.changed,
 		Table: "transport", Path: "uuid",
 		Serializer: TransportSerializer, Kind: &transportKind, Spec: TransportList,
 		List:  func(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Transport], error) { return listTransports(tx, q, from) },
@@ -42,6 +41,13 @@ func (a *API) transports(urls bool) *resource.Noun[Transport, TransportPatch] {
 		Deleted: func(tx *sqldb.Tx, t *Transport) error { return CancelOfTransport(tx, t.PK) },
 		UsedBy:  a.UsedBy,
 	}
+}
+
+// changed follows every change of a transport: the worker learns of it at once, also where nothing is due yet, and of one that
+// was enabled what has come due meanwhile is sent.
+func (a *API) changed(tx *sqldb.Tx) error {
+	tx.OnCommit(func() { a.Worker.Wake() })
+	return identity.BumpGeneration(tx)
 }
 
 // ListTransports answers GET /events/transports/.
@@ -116,22 +122,10 @@ func check(tx *sqldb.Tx, in drf.Input[TransportPatch], pk string) (*drf.Errors, 
 			return nil, err
 		}
 	}
-	checkSecret(errs, "secret", in.Patch.Secret)
-	checkSecret(errs, "previous_secret", in.Patch.PreviousSecret)
 	if in.Patch.DisabledAt.Value > tx.Now() {
 		errs.Add("disabled_at", "A transport is disabled at once: this may not lie in the future.")
 	}
 	return errs, nil
-}
-
-// checkSecret adds an error to field if nothing can be signed with the secret; a blank one is none.
-func checkSecret(errs *drf.Errors, field string, secret drf.Field[string]) {
-	if secret.Value == "" || errs.Has(field) {
-		return
-	}
-	if err := outbound.CheckSecret(secret.Value); err != nil {
-		errs.Add(field, sentence(err.Error()))
-	}
 }
 
 // sentence is the text of an error as people are told it: with a capital and a full stop.

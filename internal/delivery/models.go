@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"belfry/internal/drf"
+	"belfry/internal/outbound"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
 )
@@ -144,10 +145,10 @@ var TransportSerializer = drf.NewSerializer("NotificationTransport",
 	drf.Text[Transport, TransportPatch]("disabled_reason", func(t *Transport) string { return t.DisabledReason }, nil,
 		drf.Help("Why nothing is sent.")),
 	drf.Text("secret", func(t *Transport) string { return t.Secret },
-		func(p *TransportPatch) *drf.Field[string] { return &p.Secret }, drf.AllowBlank(), drf.Secret(), drf.WriteOnly(),
+		func(p *TransportPatch) *drf.Field[string] { return &p.Secret }, drf.AllowBlank(), drf.Secret(), drf.WriteOnly(), drf.Valid(outbound.CheckSecret),
 		drf.Help("Signs webhooks as Standard Webhooks describes. The one before becomes previous_secret.")),
 	drf.Text("previous_secret", func(t *Transport) string { return t.PreviousSecret },
-		func(p *TransportPatch) *drf.Field[string] { return &p.PreviousSecret }, drf.AllowBlank(), drf.Secret(), drf.WriteOnly(),
+		func(p *TransportPatch) *drf.Field[string] { return &p.PreviousSecret }, drf.AllowBlank(), drf.Secret(), drf.WriteOnly(), drf.Valid(outbound.CheckSecret),
 		drf.Help("Signs beside the secret, until it is blank.")),
 	drf.Bool[Transport, TransportPatch]("has_secret", func(t *Transport) bool { return t.Secret != "" }, nil),
 	drf.Bool[Transport, TransportPatch]("has_previous_secret", func(t *Transport) bool { return t.PreviousSecret != "" }, nil),
