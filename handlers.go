@@ -25,6 +25,7 @@ type server struct {
 	rules    *rules.API
 	delivery *delivery.API
 	document func() document // describes the API; made when it is first asked for
+	origin   string          // this Belfry's id, by which it knows its own webhooks; "" for none
 }
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.

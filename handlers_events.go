@@ -5,6 +5,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/listing"
+	"belfry/internal/outbound"
 	"belfry/internal/rules"
 	"belfry/internal/sqldb"
 )
@@ -50,11 +51,19 @@ func (s *server) createEvent(w http.ResponseWriter, r *http.Request) error {
 	if err := in.Err(); err != nil {
 		return err
 	}
-	e, err := s.recorder.record(r.Context(), newEvent(in.Patch, OriginAPI))
+	e, err := s.recorder.record(r.Context(), newEvent(in.Patch, s.originOf(r)))
 	if err != nil {
 		return err
 	}
 	return EventSerializer.Write(w, r, http.StatusCreated, &e)
+}
+
+// originOf recognises what Belfry itself has sent: a webhook that leads back here must not run the rules that sent it.
+func (s *server) originOf(r *http.Request) Origin {
+	if s.origin != "" && r.Header.Get(outbound.HeaderOrigin) == s.origin {
+		return OriginDelivery
+	}
+	return OriginAPI
 }
 
 func (s *server) getEvent(w http.ResponseWriter, r *http.Request) error {

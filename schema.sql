@@ -278,6 +278,7 @@ CREATE TABLE delivery (
     lease          TEXT, -- who is sending it
     lease_until    BIGINT, -- by the worker's clock; whoever comes later may send it
     settled        BIGINT, -- when it was delivered, given up or cancelled
+    folded         TEXT NOT NULL, -- transport, rule, recipient and summary in folded case, one a line, for search
     UNIQUE (event_pk, rule_pk, transport_pk, user_pk)
 );
 CREATE INDEX delivery_due ON delivery (transport_pk, due, created, pk) WHERE due IS NOT NULL;

@@ -26,6 +26,7 @@ const (
 )
 
 type serveCommand struct {
+	outboundFlags
 	Demo bool `help:"Fill a new database with invented people, rules and two months of events." env:"BELFRY_DEMO"`
 }
 

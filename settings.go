@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"belfry/internal/identity"
+	"belfry/internal/outbound"
 )
 
 // settings are the flags and variables after checking.
@@ -22,6 +23,8 @@ type settings struct {
 	level     slog.Level
 	bootstrap string // the first token, chosen by the operator; "" for one of our own
 	shown     string // what stands for it in a shell: it is never printed itself
+	outbound  outbound.Options
+	mail      *outbound.MailOptions // nil: no mail is sent
 }
 
 // settings checks everything at once, so that all mistakes are reported together.
@@ -42,6 +45,11 @@ func (c *cli) settings(p *process, command string) (settings, error) {
 		if s.bootstrap, s.shown, err = bootstrapKey(p); err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if command == "serve" {
+		var err error
+		s.outbound, s.mail, err = c.Serve.settings(p)
+		problems = append(problems, err)
 	}
 	return s, errors.Join(problems...)
 }
@@ -114,6 +122,8 @@ func secret(p *process, name string) (value, shown string, err error) {
 var knownVariables = []string{
 	"BELFRY_LISTEN", "BELFRY_DATABASE", "BELFRY_LOG_LEVEL", "BELFRY_DEMO",
 	"BELFRY_BOOTSTRAP_TOKEN", "BELFRY_BOOTSTRAP_TOKEN_FILE",
+	"BELFRY_OUTBOUND_ALLOW", "BELFRY_OUTBOUND_CA_FILE", "BELFRY_SMTP_HOST", "BELFRY_SMTP_PORT", "BELFRY_SMTP_ENCRYPTION",
+	"BELFRY_SMTP_USERNAME", "BELFRY_SMTP_PASSWORD", "BELFRY_SMTP_PASSWORD_FILE", "BELFRY_SMTP_FROM",
 }
 
 // warnUnknown warns of variables that look like settings and are none: most are misspelt.

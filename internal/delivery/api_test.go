@@ -12,6 +12,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 	"belfry/internal/trail"
@@ -25,6 +26,13 @@ type client struct {
 	db     *sqldb.DB
 	caller identity.Caller
 	url    string
+	api    *API
+
+	mu        sync.Mutex // guards what follows, which handlers write: the trail, and what tests of transports leave
+	rehearsed []script.Event
+	inbox     []Inbox
+	failed    []string // mappings
+	trail     []trail.Change
 }
 
 // each runs test with a client of a superuser, on a fresh database of either kind.
@@ -34,7 +42,14 @@ func each(t *testing.T, test func(c *client)) {
 		log := slog.New(slog.NewTextHandler(t.Output(), nil))
 		api := &API{DB: db, UsedBy: func(_ *sqldb.Tx, pk string) ([]drf.UsedBy, error) {
 			return []drf.UsedBy{{App: "app", ModelName: "model", PK: pk, Name: "name", Action: "cascade_many"}}, nil
-		}, Trail: func(*sqldb.Tx, *http.Request, trail.Change) error { return nil }}
+		}, Trail: func(_ *sqldb.Tx, _ *http.Request, change trail.Change) error {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.trail = append(c.trail, change)
+			return nil
+		}}
+		c.api = api
+		c.prepareTests(log)
 		router := mux.NewRouter()
 		handle := func(path string, methods map[string]func(http.ResponseWriter, *http.Request) error) {
 			router.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -53,6 +68,12 @@ func each(t *testing.T, test func(c *client)) {
 		handle("/transports/{uuid}/used_by/", map[string]func(http.ResponseWriter, *http.Request) error{
 			"GET": api.TransportUsedBy,
 		})
+		handle("/transports/{uuid}/test/", map[string]func(http.ResponseWriter, *http.Request) error{"POST": api.TestTransport})
+		handle("/deliveries/", map[string]func(http.ResponseWriter, *http.Request) error{"GET": api.ListDeliveries})
+		handle("/deliveries/retry/", map[string]func(http.ResponseWriter, *http.Request) error{"POST": api.RetryDeliveries})
+		handle("/deliveries/{uuid}/", map[string]func(http.ResponseWriter, *http.Request) error{"GET": api.GetDelivery})
+		handle("/deliveries/{uuid}/retry/", map[string]func(http.ResponseWriter, *http.Request) error{"POST": api.RetryDelivery})
+		handle("/deliveries/{uuid}/cancel/", map[string]func(http.ResponseWriter, *http.Request) error{"POST": api.CancelDelivery})
 		handle("/mappings/", map[string]func(http.ResponseWriter, *http.Request) error{
 			"GET": api.ListMappings, "POST": api.CreateMapping,
 		})
@@ -141,6 +162,9 @@ func (c *client) generation() (n int64) {
 	return n
 }
 
+// asNew is how an answer ends that shows a transport which nobody disabled or gave a secret.
+const asNew = `,"disabled_at":null,"disabled_reason":"","has_secret":false,"has_previous_secret":false}`
+
 const nobody = "00000000-0000-4000-8000-000000000000"
 
 func TestTransportIsAnsweredWithEveryFieldInOrder(t *testing.T) {
@@ -149,7 +173,7 @@ func TestTransportIsAnsweredWithEveryFieldInOrder(t *testing.T) {
 		c.want("GET", "/transports/"+pk+"/", "", 200, `{"pk":"`+pk+`","name":"plain","mode":"local",`+
 			`"mode_verbose":"authentik inbuilt notifications","webhook_url":"","webhook_mapping":null,`+
 			`"webhook_mapping_body":null,"send_once":false,"webhook_mapping_headers":null,`+
-			`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"}`)
+			`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"`+asNew)
 	})
 }
 
@@ -176,7 +200,7 @@ func TestTerraformRoundTrip(t *testing.T) {
 			labels := map[string]string{"local": "authentik inbuilt notifications", "webhook_slack": "Slack Webhook (Slack/Discord)"}
 			return `{"pk":"` + pk + `","name":"t","mode":"` + mode + `","mode_verbose":"` + labels[mode] + `","webhook_url":"` + url + `",` +
 				`"webhook_mapping":null,"webhook_mapping_body":null,"send_once":` + once + `,"webhook_mapping_headers":null,` +
-				`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"}`
+				`"email_subject_prefix":"authentik Notification: ","email_template":"email/event_notification.html"` + asNew
 		}
 		path := "/transports/" + pk + "/"
 		c.want("GET", path, "", 200, stored("webhook_slack", "https://discord.com/....", "true"))

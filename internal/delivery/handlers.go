@@ -2,6 +2,9 @@ package delivery
 
 import (
 	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
@@ -17,6 +20,10 @@ type API struct {
 	UsedBy func(tx *sqldb.Tx, transportPK string) ([]drf.UsedBy, error)
 	// Trail records every change, in its transaction.
 	Trail trail.Func
+	// Worker sends what is due.
+	Worker *Worker
+	// Rehearse prepares the event of a transport's test, with its message.
+	Rehearse func(r *http.Request, message string) Rehearsal
 }
 
 // transports are the ways of delivery as a caller sees them who may see the URLs of webhooks, or may not. The rules that
@@ -24,7 +31,7 @@ type API struct {
 func (a *API) transports(urls bool) *resource.Noun[Transport, TransportPatch] {
 	from := visible(urls)
 	return &resource.Noun[Transport, TransportPatch]{
-		DB: a.DB, Trail: a.Trail, Changed: identity.BumpGeneration,
+		DB: a.DB, Trail: a.Trail, Changed: a.changed,
 		Table: "transport", Path: "uuid",
 		Serializer: TransportSerializer, Kind: &transportKind, Spec: TransportList,
 		List:  func(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Transport], error) { return listTransports(tx, q, from) },
@@ -34,6 +41,13 @@ func (a *API) transports(urls bool) *resource.Noun[Transport, TransportPatch] {
 		Deleted: func(tx *sqldb.Tx, t *Transport) error { return CancelOfTransport(tx, t.PK) },
 		UsedBy:  a.UsedBy,
 	}
+}
+
+// changed follows every change of a transport: the worker learns of it at once, also where nothing is due yet, and of one that
+// was enabled what has come due meanwhile is sent.
+func (a *API) changed(tx *sqldb.Tx) error {
+	tx.OnCommit(func() { a.Worker.Wake() })
+	return identity.BumpGeneration(tx)
 }
 
 // ListTransports answers GET /events/transports/.
@@ -80,6 +94,9 @@ func applyTransport(tx *sqldb.Tx, in drf.Input[TransportPatch], t *Transport) er
 		return drf.Invalid("webhook_url", "Webhook URL may not be empty.")
 	}
 	in.Patch.apply(t)
+	if in.Patch.PreviousSecret.Value != "" && t.Secret == "" {
+		return drf.Invalid("previous_secret", "There is no secret that this one could stand beside.")
+	}
 	return nil
 }
 
@@ -105,7 +122,16 @@ func check(tx *sqldb.Tx, in drf.Input[TransportPatch], pk string) (*drf.Errors, 
 			return nil, err
 		}
 	}
+	if in.Patch.DisabledAt.Value > tx.Now() {
+		errs.Add("disabled_at", "A transport is disabled at once: this may not lie in the future.")
+	}
 	return errs, nil
+}
+
+// sentence is the text of an error as people are told it: with a capital and a full stop.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
 }
 
 // maySeeURLs reports whether the caller may change transports.

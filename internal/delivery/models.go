@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"belfry/internal/drf"
+	"belfry/internal/outbound"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
 )
@@ -65,6 +66,8 @@ type TransportPatch struct {
 	BodyMapping, HeadersMapping       drf.Field[string]
 	SendOnce                          drf.Field[bool]
 	EmailSubjectPrefix, EmailTemplate drf.Field[string]
+	DisabledAt                        drf.Field[int64]
+	Secret, PreviousSecret            drf.Field[string]
 }
 
 func (p *TransportPatch) apply(t *Transport) {
@@ -76,6 +79,32 @@ func (p *TransportPatch) apply(t *Transport) {
 	p.SendOnce.Apply(&t.SendOnce)
 	p.EmailSubjectPrefix.Apply(&t.EmailSubjectPrefix)
 	p.EmailTemplate.Apply(&t.EmailTemplate)
+	p.applyDisabled(t)
+	p.applySecrets(t)
+}
+
+// applyDisabled disables or enables. A transport that is disabled already keeps its reason.
+func (p *TransportPatch) applyDisabled(t *Transport) {
+	was := t.DisabledAt != nil
+	p.DisabledAt.ApplyNull(&t.DisabledAt)
+	switch {
+	case t.DisabledAt == nil:
+		t.DisabledReason = ""
+	case !was:
+		t.DisabledReason = "Disabled over the API."
+	}
+}
+
+// applySecrets sets the secrets. Where one takes the place of another both sign, until this request or a later one says
+// otherwise.
+func (p *TransportPatch) applySecrets(t *Transport) {
+	if p.Secret.Set && p.Secret.Value != t.Secret {
+		t.Secret, t.PreviousSecret = p.Secret.Value, t.Secret
+	}
+	p.PreviousSecret.Apply(&t.PreviousSecret)
+	if t.Secret == "" {
+		t.PreviousSecret = ""
+	}
 }
 
 // wantsURL reports whether the request sets a webhook mode without a URL. As in
@@ -110,6 +139,19 @@ var TransportSerializer = drf.NewSerializer("NotificationTransport",
 		drf.AllowBlank(), drf.Since("2025.8")),
 	drf.Text("email_template", func(t *Transport) string { return t.EmailTemplate },
 		func(p *TransportPatch) *drf.Field[string] { return &p.EmailTemplate }, drf.Since("2025.8")),
+	drf.NullTime("disabled_at", func(t *Transport) *int64 { return t.DisabledAt },
+		func(p *TransportPatch) *drf.Field[int64] { return &p.DisabledAt },
+		drf.Help("Since when nothing is sent. Write null to enable the transport: what waits for it is sent then.")),
+	drf.Text[Transport, TransportPatch]("disabled_reason", func(t *Transport) string { return t.DisabledReason }, nil,
+		drf.Help("Why nothing is sent.")),
+	drf.Text("secret", func(t *Transport) string { return t.Secret },
+		func(p *TransportPatch) *drf.Field[string] { return &p.Secret }, drf.AllowBlank(), drf.Secret(), drf.WriteOnly(), drf.Valid(outbound.CheckSecret),
+		drf.Help("Signs webhooks as Standard Webhooks describes. The one before becomes previous_secret.")),
+	drf.Text("previous_secret", func(t *Transport) string { return t.PreviousSecret },
+		func(p *TransportPatch) *drf.Field[string] { return &p.PreviousSecret }, drf.AllowBlank(), drf.Secret(), drf.WriteOnly(), drf.Valid(outbound.CheckSecret),
+		drf.Help("Signs beside the secret, until it is blank.")),
+	drf.Bool[Transport, TransportPatch]("has_secret", func(t *Transport) bool { return t.Secret != "" }, nil),
+	drf.Bool[Transport, TransportPatch]("has_previous_secret", func(t *Transport) bool { return t.PreviousSecret != "" }, nil),
 )
 
 // transportKind is how transports stand in the trail.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"belfry/internal/drf"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 	"belfry/internal/trail"
 )
@@ -10,7 +11,7 @@ import (
 type Mapping struct {
 	PK         string
 	Name       string
-	Expression string // as it was sent, but for white space around it; stored and not run yet
+	Expression string // as it was sent, but for white space around it
 }
 
 func newMapping() Mapping { return Mapping{PK: sqldb.NewID()} }
@@ -25,13 +26,19 @@ func (p *MappingPatch) apply(m *Mapping) {
 	p.Expression.Apply(&m.Expression)
 }
 
+// runnable answers what is wrong with an expression that cannot be run, and where.
+func runnable(source string) error {
+	_, err := script.Compile(source)
+	return err
+}
+
 // MappingSerializer is how the API reads and writes a [Mapping].
 var MappingSerializer = drf.NewSerializer("NotificationWebhookMapping",
 	drf.UUID[Mapping, MappingPatch]("pk", func(m *Mapping) string { return m.PK }),
 	drf.Text("name", func(m *Mapping) string { return m.Name },
 		func(p *MappingPatch) *drf.Field[string] { return &p.Name }, drf.Required()),
 	drf.Text("expression", func(m *Mapping) string { return m.Expression },
-		func(p *MappingPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret()),
+		func(p *MappingPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret(), drf.Valid(runnable)),
 )
 
 // mappingKind is how mappings stand in the trail.

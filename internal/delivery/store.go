@@ -109,13 +109,14 @@ func nameTaken(tx *sqldb.Tx, table, name, pk string) (bool, error) {
 }
 
 // visible is the table as a caller sees it: the URL of a webhook often holds its secret, so
-// those who may not change transports neither see, nor filter, search or order by it.
+// those who may not change transports neither see, nor filter, search or order by it. Of secrets they learn that there are some.
 func visible(urls bool) string {
 	if urls {
 		return "transport"
 	}
 	return "(SELECT pk, name, mode, '' AS webhook_url, body_mapping_pk, headers_mapping_pk, send_once, " +
-		"email_subject_prefix, email_template, disabled_at, disabled_reason, '' AS secret, '' AS previous_secret FROM transport) AS t"
+		"email_subject_prefix, email_template, disabled_at, disabled_reason, " +
+		"CASE secret WHEN '' THEN '' ELSE '*' END AS secret, CASE previous_secret WHEN '' THEN '' ELSE '*' END AS previous_secret FROM transport) AS t"
 }
 
 // listTransports reads the page that q asks for out of from (see visible).

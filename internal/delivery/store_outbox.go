@@ -25,11 +25,11 @@ func Insert(tx *sqldb.Tx, deliveries []Delivery) error {
 		if d.Due == nil {
 			d.Settled = &d.Created
 		}
-		_, err := tx.Exec(`INSERT INTO delivery (`+deliveryColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+		_, err := tx.Exec(`INSERT INTO delivery (`+deliveryColumns+`, folded)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			ON CONFLICT (event_pk, rule_pk, transport_pk, user_pk) DO NOTHING`,
 			d.PK, d.EventPK, d.RulePK, d.RuleName, d.TransportName, d.Username, d.TransportPK, d.UserPK, d.Mode,
-			d.State, d.Reason, d.Severity, d.Summary, d.Body, d.Created, d.Attempts, d.Step, d.Due, d.Settled)
+			d.State, d.Reason, d.Severity, d.Summary, d.Body, d.Created, d.Attempts, d.Step, d.Due, d.Settled, d.folded())
 		if err != nil {
 			return fmt.Errorf("insert delivery: %w", err)
 		}

@@ -86,7 +86,7 @@ func NewWorker(ctx context.Context, opt Options) (*Worker, error) {
 	return w, nil
 }
 
-// Wake says that something may be due: by these transports, or by any where none is named. It is called after a
+// Wake says that something may be due: by these transports, or, where none is named, by any, of which some may have changed. It is called after a
 // commit and returns at once.
 func (w *Worker) Wake(transportPKs ...string) {
 	w.mu.Lock()
@@ -137,6 +137,7 @@ func (w *Worker) work(sending context.Context) error {
 		return w.claimAll(tx, plans, lease)
 	})
 	if err != nil {
+		w.settleEach(sending)
 		return err
 	}
 	w.unsettled = nil
@@ -270,6 +271,19 @@ func (w *Worker) settleAll(tx *sqldb.Tx, note *clockNote) error {
 	return nil
 }
 
+// settleEach settles alone what could not be settled together, so that one that cannot be written holds up no other for
+// longer than its lease: then it is anybody's.
+func (w *Worker) settleEach(ctx context.Context) {
+	w.unsettled = slices.DeleteFunc(w.unsettled, func(a *attempt) bool {
+		err := w.opt.DB.Write(ctx, a.settle)
+		if err != nil && w.clock.now() >= a.until {
+			w.opt.Log.Error("an attempt could not be settled and will be made again", "delivery", a.delivery.PK, "error", err)
+			return true
+		}
+		return err == nil
+	})
+}
+
 // claimAll claims what was planned.
 func (w *Worker) claimAll(tx *sqldb.Tx, plans []*plan, lease string) (err error) {
 	now := w.clock.now()
@@ -297,7 +311,8 @@ func (w *Worker) begin(sending context.Context, plans []*plan, lease string) {
 		p.lane.turn, p.lane.next = w.turns, p.next
 		p.lane.inFlight += len(p.claimed)
 		for _, d := range p.claimed {
-			a := &attempt{worker: w, snapshot: w.snapshot, transport: p.transport, delivery: d, lease: lease, started: w.opt.Clock()}
+			a := &attempt{worker: w, snapshot: w.snapshot, transport: p.transport, delivery: d, lease: lease, until: w.clock.now() + leaseTime.Microseconds(),
+				started: w.opt.Clock()}
 			go func() {
 				a.run(sending)
 				w.ended <- a

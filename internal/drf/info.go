@@ -89,3 +89,6 @@ func Secret() Option { return func(i *Info) { i.Secret = true } }
 
 // Untracked leaves a field out of diffs, because another field says the same.
 func Untracked() Option { return func(i *Info) { i.Untracked = true } }
+
+// WriteOnly keeps a field out of every answer, though it has a value: a diff tells that it changed. It is for secrets.
+func WriteOnly() Option { return func(i *Info) { i.WriteOnly = true } }

@@ -137,7 +137,7 @@ func (s *Serializer[M, P]) Append(dst []byte, m *M) []byte {
 	first := len(dst)
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if f.write == nil {
+		if f.Info.WriteOnly {
 			continue
 		}
 		if len(dst) > first {

@@ -58,11 +58,18 @@ type Mailer struct {
 	from    *netmail.Address
 }
 
+// CheckSender says whether mail can be from somebody: an address, or a name and <an address>.
+func CheckSender(from string) error {
+	if _, err := netmail.ParseAddress(from); err != nil {
+		return fmt.Errorf("%q is not an address, such as Belfry <belfry@example.org>", from)
+	}
+	return nil
+}
+
 // NewMailer checks the options. The server is not asked.
 func NewMailer(o MailOptions) (*Mailer, error) {
-	from, err := netmail.ParseAddress(o.From)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not an address such as belfry@example.org", o.From)
+	if err := CheckSender(o.From); err != nil {
+		return nil, err
 	}
 	if _, err := ParseEncryption(string(o.Encryption)); err != nil {
 		return nil, err
@@ -75,7 +82,8 @@ func NewMailer(o MailOptions) (*Mailer, error) {
 	if o.Dial == nil {
 		o.Dial = new(net.Dialer).DialContext
 	}
-	return &Mailer{options: o, from: from}, nil
+	from, err := netmail.ParseAddress(o.From)
+	return &Mailer{options: o, from: from}, err
 }
 
 // isLocal reports whether a host is this machine.

@@ -27,8 +27,8 @@ type Request struct {
 	Time        time.Time   // of this attempt, as it is signed
 }
 
-// headerOrigin names the Belfry that sent a request.
-const headerOrigin = "Belfry-Origin"
+// HeaderOrigin is the header that names the Belfry which sent a request.
+const HeaderOrigin = "Belfry-Origin"
 
 // http makes the request that is sent, and says which secrets it holds. No error tells anything of the URL but its host.
 func (r *Request) http(ctx context.Context, o *Options) (*http.Request, secrets, error) {
@@ -58,7 +58,7 @@ func (r *Request) http(ctx context.Context, o *Options) (*http.Request, secrets,
 		request.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
 	}
 	if o.Origin != "" {
-		request.Header.Set(headerOrigin, o.Origin)
+		request.Header.Set(HeaderOrigin, o.Origin)
 	}
 	return request, hidden, r.sign(request.Header)
 }
@@ -86,7 +86,7 @@ func secretsOf(u *url.URL, header http.Header) (s secrets) {
 
 // reserved are headers that a request cannot bring along: Belfry's own, and those of the connection.
 var reserved = []string{
-	"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature", headerOrigin,
+	"Webhook-Id", "Webhook-Timestamp", "Webhook-Signature", HeaderOrigin,
 	"Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection",
 	"Te", "Trailer", "Upgrade", "Expect", "Accept-Encoding",
 }

@@ -26,7 +26,7 @@ type Func func(tx *sqldb.Tx, r *http.Request, c Change) error
 
 // Record writes the record of a change, and nothing for one that changed no value.
 func (f Func) Record(tx *sqldb.Tx, r *http.Request, c Change) error {
-	if c.Action == updated && len(c.Diff) == 0 {
+	if c.Action == Updated && len(c.Diff) == 0 {
 		return nil
 	}
 	return f(tx, r, c)
@@ -34,7 +34,8 @@ func (f Func) Record(tx *sqldb.Tx, r *http.Request, c Change) error {
 
 const (
 	created = "model_created"
-	updated = "model_updated"
+	// Updated is the action of a change that is no making and no end.
+	Updated = "model_updated"
 	deleted = "model_deleted"
 )
 
@@ -64,12 +65,12 @@ func (k *Kind[M, P]) Created(m *M) Change {
 
 // Updated is the change from one state of an object to another; its diff is empty when no value changed. An object is known by the name that it had.
 func (k *Kind[M, P]) Updated(before, after *M) Change {
-	return k.change(updated, before, k.Serializer.Diff(before, after))
+	return k.change(Updated, before, k.Serializer.Diff(before, after))
 }
 
 // Replaced is the change of a secret that is not part of any state, such as a password.
 func (k *Kind[M, P]) Replaced(m *M, secret string) Change {
-	return k.change(updated, m, []drf.FieldChange{{Name: secret, Previous: drf.StarsJSON, Next: drf.StarsJSON}})
+	return k.change(Updated, m, []drf.FieldChange{{Name: secret, Previous: drf.StarsJSON, Next: drf.StarsJSON}})
 }
 
 // Deleted is the end of an object. What went with it is not listed.

@@ -1,0 +1,367 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"belfry/internal/sqldb"
+)
+
+// claimed claims by the worker's clock.
+func (r *rig) claimed(now int64, limit int, lease string) (ids []string) {
+	r.t.Helper()
+	write(r.t, r.db, func(tx *sqldb.Tx) error {
+		ids = nil
+		got, err := claim(tx, "ops", now, limit, lease)
+		for _, d := range got {
+			ids = append(ids, d.PK)
+		}
+		return err
+	})
+	slices.Sort(ids)
+	return ids
+}
+
+func TestADeliveryIsClaimedOnceUntilItsLeaseRunsOut(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.transport("ops", nil)
+		ids := r.deliver(3, "ops")
+		const now = 1_000_000
+		if got := r.claimed(now, 2, "a"); !slices.Equal(got, ids[:2]) {
+			t.Errorf("the first claim got %v, want the two earliest of %v", got, ids)
+		}
+		if got := r.claimed(now, 5, "b"); !slices.Equal(got, ids[2:]) {
+			t.Errorf("the second claim got %v, want what is left of %v", got, ids)
+		}
+		end := now + leaseTime.Microseconds()
+		if got := r.claimed(end-1, 5, "c"); len(got) != 0 {
+			t.Errorf("%v was claimed twice", got)
+		}
+		if got := r.claimed(end, 5, "d"); !slices.Equal(got, ids) {
+			t.Errorf("after the lease %v could be claimed, want %v", got, ids)
+		}
+	})
+}
+
+func TestALateWorkerSettlesNothing(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.transport("ops", nil)
+		id := r.deliver(1, "ops")[0]
+		r.claimed(0, 1, "late")
+		r.claimed(leaseTime.Microseconds(), 1, "new")
+		settled := func(lease, state string, number int64) (counted bool) {
+			write(t, r.db, func(tx *sqldb.Tx) (err error) {
+				d := Delivery{PK: id}
+				counted, err = settle(tx, &d, lease, &settlement{state: state, attempt: &Attempt{DeliveryPK: id, Number: number, Headers: "{}"}})
+				return err
+			})
+			return counted
+		}
+		if settled("late", StateDead, 1) {
+			t.Error("the late worker settled")
+		}
+		r.want(id, StateSending, 0)
+		if !settled("new", StateDelivered, 1) {
+			t.Error("the worker that has the lease did not settle")
+		}
+		r.want(id, StateDelivered, 1)
+		if settled("late", StatePending, 2) || settled("new", StatePending, 2) {
+			t.Error("a settled delivery was settled again")
+		}
+	})
+}
+
+func TestWorkersBesideEachOtherClaimEachDeliveryOnce(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.transport("ops", nil)
+		const count = 120
+		ids := r.deliver(count, "ops")
+		var mu sync.Mutex
+		times := map[string]int{}
+		var all sync.WaitGroup
+		for w := range 8 {
+			all.Go(func() {
+				for i := 0; ; i++ {
+					var got []Delivery
+					err := r.db.Write(context.Background(), func(tx *sqldb.Tx) (err error) {
+						got, err = claim(tx, "ops", 1, 3, fmt.Sprint(w, "-", i))
+						return err
+					})
+					mu.Lock()
+					for _, d := range got {
+						times[d.PK]++
+					}
+					left := count - len(times)
+					mu.Unlock()
+					if err != nil || left == 0 {
+						if err != nil {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		for _, id := range ids {
+			if times[id] != 1 {
+				t.Errorf("a delivery was claimed %d times", times[id])
+			}
+		}
+	})
+}
+
+func TestADeliveryIsUniquePerEventRuleTransportAndRecipient(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		id := r.deliver(1, "ops")[0]
+		again := r.get(id)
+		again.PK = sqldb.NewID()
+		write(t, r.db, func(tx *sqldb.Tx) error { return Insert(tx, []Delivery{again}) })
+		var n int
+		count := func() int {
+			read(t, r.db, func(tx *sqldb.Tx) error { return tx.Row(`SELECT COUNT(*) FROM delivery`, nil, &n) })
+			return n
+		}
+		if count() != 1 {
+			t.Errorf("%d deliveries, want 1", n)
+		}
+		again.UserPK = 2
+		write(t, r.db, func(tx *sqldb.Tx) error { return Insert(tx, []Delivery{again}) })
+		if count() != 2 {
+			t.Errorf("%d deliveries, want one for each recipient", n)
+		}
+	})
+}
+
+func TestTheEndOfATransportOrRecipientCancelsWhatIsPending(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		cancel func(tx *sqldb.Tx) error
+		reason string
+	}{
+		{"transport", func(tx *sqldb.Tx) error { return CancelOfTransport(tx, "ops") }, "the transport was deleted"},
+		{"recipient", func(tx *sqldb.Tx) error { return CancelOfUser(tx, 1) }, "the recipient was deleted"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			eachRig(t, func(t *testing.T, r *rig) {
+				ids := r.deliver(3, "ops")
+				r.exec(`UPDATE delivery SET state = 'delivered', due = NULL, settled = 5 WHERE pk = $1`, ids[0])
+				r.exec(`UPDATE delivery SET state = 'sending', lease = 'a', lease_until = 5 WHERE pk = $1`, ids[1])
+				other := r.get(r.deliver(1, "other")[0])
+				r.exec(`UPDATE delivery SET user_pk = 2 WHERE pk = $1`, other.PK)
+				write(t, r.db, test.cancel)
+				r.want(ids[0], StateDelivered, 0)
+				for _, id := range ids[1:] {
+					if d := r.want(id, StateCancelled, 0); d.Reason != test.reason || d.Due != nil || d.Settled == nil {
+						t.Errorf("cancelled as %+v, want the reason %q", d, test.reason)
+					}
+				}
+				r.want(other.PK, StatePending, 0)
+				write(t, r.db, func(tx *sqldb.Tx) error {
+					counted, err := settle(tx, &Delivery{PK: ids[1]}, "a", &settlement{state: StatePending})
+					if counted {
+						return errors.New("the attempt that was under way settled a cancelled delivery")
+					}
+					return err
+				})
+			})
+		})
+	}
+}
+
+func TestWhatWasUnderWayWhenTheProcessDiedIsSentAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		in := r.transport("ops", nil)
+		id := r.deliver(1, "ops")[0]
+		r.exec(`UPDATE delivery SET state = 'sending', lease = 'dead', lease_until = $1`, time.Now().Add(time.Hour).UnixMicro())
+		r.start()
+		after(time.Second)
+		r.want(id, StateDelivered, 1)
+		if got := in.ids(); got[id] != 1 {
+			t.Errorf("the receiver got %v, want %s once", got, id)
+		}
+	})
+}
+
+func TestStoppingLetsAttemptsEndAndCutsOffThoseThatDoNot(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.transport("slow", nil).delay = func(int) time.Duration { return 5 * time.Second }
+		r.transport("hangs", nil).delay = hangs
+		slow, hanging := r.deliver(3, "slow"), r.deliver(1, "hangs")[0]
+		r.start()
+		after(time.Second)
+		begin := time.Now()
+		r.stop()
+		if took := time.Since(begin); took != drainTime {
+			t.Errorf("the worker stopped after %v, want %v", took, drainTime)
+		}
+		r.want(slow[0], StateDelivered, 1)
+		r.want(slow[1], StateDelivered, 1)
+		r.want(slow[2], StatePending, 0)
+		r.want(hanging, StatePending, 0)
+	})
+}
+
+func TestABreakOfTheDatabaseDelaysAndLosesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		in := r.transport("ops", nil)
+		r.start()
+		r.exec(`ALTER TABLE delivery_attempt RENAME TO away`) // settling fails
+		id := r.deliver(1, "ops")[0]
+		after(5 * time.Second)
+		r.want(id, StateSending, 0)
+		r.exec(`ALTER TABLE away RENAME TO delivery_attempt`)
+		after(2 * time.Second)
+		r.want(id, StateDelivered, 1)
+		if n := len(in.requests()); n != 1 {
+			t.Errorf("%d requests, want 1: what was sent is known in spite of the break", n)
+		}
+	})
+}
+
+func TestOneSettlementThatCannotBeWrittenDoesNotHoldUpTheOthers(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.transport("ops", nil)
+		bad := r.deliver(1, "ops")[0]
+		r.exec(`INSERT INTO delivery_attempt (`+attemptColumns+`) VALUES ($1, 1, 0, 0, 200, '', '', '{}')`, bad)
+		r.start()
+		after(time.Millisecond)
+		r.want(bad, StateSending, 0)
+		id := r.deliver(1, "ops")[0]
+		after(2 * leaseTime)
+		r.want(id, StateDelivered, 1)
+	})
+}
+
+func TestOneNoticeTellsOfAFailingTransport(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		code := 404
+		in := r.transport("ops", nil)
+		in.answer = func(int) *http.Response { return status(code) }
+		r.start()
+		for range 20 {
+			r.deliver(1, "ops")
+			after(time.Minute)
+		}
+		if len(r.notices) != 1 {
+			t.Fatalf("the notices are %q, want one", r.notices)
+		}
+		r.stop()
+		r.start()
+		after(48 * time.Hour)
+		if len(r.notices) != 1 {
+			t.Errorf("a restart and a day later the notices are %q, want one: nothing succeeded meanwhile", r.notices)
+		}
+		code = 200
+		r.deliver(1, "ops")
+		after(30 * time.Hour)
+		code = 404
+		r.deliver(1, "ops")
+		after(time.Minute)
+		if len(r.notices) != 2 {
+			t.Errorf("after a success, the notices are %q, want two", r.notices)
+		}
+	})
+}
+
+func TestFailuresThatWaitingMendsMakeNoNotice(t *testing.T) {
+	for _, code := range []int{408, 425, 429, 500, 502, 503} {
+		bubble(t, func(t *testing.T, r *rig) {
+			r.transport("ops", nil).answer = always(code)
+			r.deliver(1, "ops")
+			r.start()
+			after(70 * time.Hour)
+			if len(r.notices) != 0 {
+				t.Errorf("%d made the notices %q", code, r.notices)
+			}
+			after(20 * time.Hour) // now it is dead
+			if len(r.notices) != 1 {
+				t.Errorf("%d for three days made the notices %q, want one", code, r.notices)
+			}
+		})
+	}
+}
+
+func TestTheAddressAndTheSecretsAreThoseOfTheMoment(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		old := r.transport("old", func(t *Transport) { t.PK, t.Name = "ops", "ops" })
+		old.answer = always(503)
+		fresh := r.transport("fresh", nil)
+		id := r.deliver(1, "ops")[0]
+		r.start()
+		after(time.Second)
+		r.exec(`UPDATE transport SET webhook_url = 'http://fresh/', secret = 'a-secret-of-24-characters', previous_secret = 'another-secret-of-24-chars' WHERE pk = 'ops'`)
+		r.exec(`UPDATE generation SET value = value + 1`)
+		after(10 * time.Second)
+		r.want(id, StateDelivered, 2)
+		got, first := fresh.requests(), old.requests()
+		if len(got) != 1 || len(first) != 1 || got[0].id != id || got[0].body != first[0].body {
+			t.Fatalf("the second attempt was %v, the first %v: want the same id and body", got, first)
+		}
+		if signature := got[0].header.Get("Webhook-Signature"); len(signature) < 90 {
+			t.Errorf("the signature is %q, want two", signature)
+		}
+		if first[0].header.Get("Webhook-Signature") != "" {
+			t.Error("the first attempt was signed, without a secret")
+		}
+	})
+}
+
+func TestTheLogHoldsNoValuesOfExtraHeaders(t *testing.T) {
+	shown := string(shownHeaders(http.Header{"Authorization": {"Bearer hidden"}, "Content-Type": {"application/json"},
+		"Webhook-Signature": {"v1,abc"}, "X-Api-Key": {"hidden"}}))
+	want := `{"Authorization":null,"Content-Type":"application/json","Webhook-Signature":null,"X-Api-Key":null}`
+	if shown != want {
+		t.Errorf("the log shows %s, want %s", shown, want)
+	}
+}
+
+func TestATestIsOneAttemptThatTheBreakerDoesNotLearnOf(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		in := r.transport("ops", nil)
+		in.answer = func(n int) *http.Response {
+			if n < 20 {
+				return status(410)
+			}
+			return status(200)
+		}
+		r.start()
+		for i := range 20 {
+			d := Delivery{PK: sqldb.NewID(), EventPK: fmt.Sprint("test ", i), TransportPK: "ops", TransportName: "ops", Username: "ada", UserPK: 1,
+				Mode: ModeWebhook, State: StatePending, Body: "{}", Due: new(int64)}
+			got, attempt, err := r.worker.SendTest(t.Context(), d, func(*sqldb.Tx) error { return nil })
+			if err != nil || got.State != StateDead || attempt.Status != 410 || attempt.Number != 1 {
+				t.Fatalf("the test is %+v, %+v, %v; want dead after one attempt that was answered 410", got, attempt, err)
+			}
+			r.want(d.PK, StateDead, 1)
+		}
+		synctest.Wait()
+		id := r.deliver(1, "ops")[0]
+		after(time.Second)
+		r.want(id, StateDelivered, 1)
+		if len(r.notices) != 0 {
+			t.Errorf("tests made the notices %q", r.notices)
+		}
+	})
+}
+
+func TestModesThatDoNotFitAnyMoreCancel(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.transport("ops", func(t *Transport) { t.Mode = ModeEmail })
+		r.transport("inbox", func(t *Transport) { t.Mode = ModeLocal })
+		r.transport("slack", func(t *Transport) { t.Mode = ModeSlack })
+		ids := r.deliver(1, "ops", "inbox", "slack")
+		r.start()
+		after(time.Second)
+		r.want(ids[0], StateCancelled, 0)
+		r.want(ids[1], StateCancelled, 0)
+		r.want(ids[2], StateDelivered, 1)
+	})
+}
