@@ -7,6 +7,7 @@ import (
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/listing"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -32,10 +33,11 @@ func (a *API) ListMappings(w http.ResponseWriter, r *http.Request) error {
 // CreateMapping answers POST /propertymappings/notification/ with 201 and the new mapping.
 func (a *API) CreateMapping(w http.ResponseWriter, r *http.Request) error {
 	in := MappingSerializer.Read(w, r, drf.Create)
+	wrong := checkExpression(in.Patch.Expression)
 	var m Mapping
 	err := a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
 		m = newMapping()
-		if err := saveMapping(tx, in, &m, insertMapping); err != nil {
+		if err := saveMapping(tx, in, wrong, &m, insertMapping); err != nil {
 			return err
 		}
 		return a.Trail.Record(tx, r, mappingKind.Created(&m))
@@ -70,6 +72,7 @@ func (a *API) UpdateMapping(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	in := MappingSerializer.Read(w, r, drf.ModeOf(r))
+	wrong := checkExpression(in.Patch.Expression)
 	var m Mapping
 	err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
 		before, err := getMapping(tx, pk, tx.ForUpdate())
@@ -77,7 +80,7 @@ func (a *API) UpdateMapping(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		m = before
-		if err := saveMapping(tx, in, &m, updateMapping); err != nil {
+		if err := saveMapping(tx, in, wrong, &m, updateMapping); err != nil {
 			return err
 		}
 		return a.Trail.Record(tx, r, mappingKind.Updated(&before, &m))
@@ -133,9 +136,18 @@ func (a *API) MappingUsedBy(w http.ResponseWriter, r *http.Request) error {
 	return drf.WriteUsedBy(w, r, list)
 }
 
+// checkExpression says why an expression that was sent cannot run.
+func checkExpression(expression drf.Field[string]) error {
+	if !expression.Set {
+		return nil
+	}
+	_, err := script.Compile(expression.Value)
+	return err
+}
+
 // saveMapping checks a request for m, applies it and stores m. What webhooks send depends on mappings, so that
-// what was prepared before must not be used any more.
-func saveMapping(tx *sqldb.Tx, in drf.Input[MappingPatch], m *Mapping, store func(*sqldb.Tx, Mapping) error) error {
+// what was prepared before must not be used any more. What is wrong with the expression was found before the write.
+func saveMapping(tx *sqldb.Tx, in drf.Input[MappingPatch], wrong error, m *Mapping, store func(*sqldb.Tx, Mapping) error) error {
 	errs := in.Errors()
 	if in.Patch.Name.Set {
 		taken, err := nameTaken(tx, "mapping", in.Patch.Name.Value, m.PK)
@@ -145,6 +157,9 @@ func saveMapping(tx *sqldb.Tx, in drf.Input[MappingPatch], m *Mapping, store fun
 		if taken {
 			errs.Add("name", errMappingTaken)
 		}
+	}
+	if wrong != nil && !errs.Has("expression") {
+		errs.Add("expression", wrong.Error())
 	}
 	if err := errs.Err(); err != nil {
 		return err

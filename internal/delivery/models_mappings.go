@@ -10,7 +10,7 @@ import (
 type Mapping struct {
 	PK         string
 	Name       string
-	Expression string // as it was sent, but for white space around it; stored and not run yet
+	Expression string // as it was sent, but for white space around it
 }
 
 func newMapping() Mapping { return Mapping{PK: sqldb.NewID()} }
