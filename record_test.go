@@ -13,13 +13,13 @@ func TestRuleMadeAfterPreparingStillFires(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.notified("full") // the snapshot is loaded
 		prepared, err := f.server.recorder.prepare(t.Context(), Event{Action: "custom_late", App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginAPI})
-		if err != nil || len(prepared.notifications) != 0 {
-			t.Fatalf("%d notifications, %v", len(prepared.notifications), err)
+		if err != nil || len(prepared.outcome.notifications) != 0 {
+			t.Fatalf("%d notifications, %v", len(prepared.outcome.notifications), err)
 		}
 		alice, key := f.user("alice", "inbox")
 		f.notifyUser(alice, "late") // a rule for custom_late, made meanwhile
 		err = f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-			_, err := f.server.recorder.commit(tx, prepared, tally{})
+			_, err := f.server.recorder.commit(t.Context(), tx, prepared, tally{})
 			return err
 		})
 		if err != nil {
@@ -46,7 +46,7 @@ func TestChangeOfAnEventThatChangedMeanwhileIsPreparedAgain(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = f.server.recorder.commitChange(tx, &now, c)
+			_, err = f.server.recorder.commitChange(t.Context(), tx, &now, c)
 			return err
 		})
 		if !errors.Is(err, errStale) {

@@ -22,6 +22,7 @@ type Directory struct {
 	groups     map[int64][]string // by user: the groups that it is a direct member of
 	sizes      map[string]int     // by group: how many direct members it has, the inactive ones too
 	parents    map[string]string  // by group
+	names      map[string]string  // of groups
 	superusers []int64
 }
 
@@ -33,8 +34,9 @@ func LoadDirectory(tx *sqldb.Tx) (*Directory, error) {
 		groups:     map[int64][]string{},
 		sizes:      map[string]int{},
 		parents:    map[string]string{},
+		names:      map[string]string{},
 	}
-	for _, load := range []func(*sqldb.Tx) error{d.loadPeople, d.loadMembers, d.loadParents} {
+	for _, load := range []func(*sqldb.Tx) error{d.loadPeople, d.loadMembers, d.loadGroups} {
 		if err := load(tx); err != nil {
 			return nil, fmt.Errorf("loading the directory: %w", err)
 		}
@@ -73,13 +75,16 @@ func (d *Directory) loadMembers(tx *sqldb.Tx) error {
 	return nil
 }
 
-func (d *Directory) loadParents(tx *sqldb.Tx) error {
-	children, err := sqldb.All(tx, scanGroup, selectGroup+` WHERE g.parent_pk IS NOT NULL`)
+func (d *Directory) loadGroups(tx *sqldb.Tx) error {
+	groups, err := sqldb.All(tx, scanGroup, selectGroup)
 	if err != nil {
 		return err
 	}
-	for _, g := range children {
-		d.parents[g.PK] = *g.Parent
+	for _, g := range groups {
+		d.names[g.PK] = g.Name
+		if g.Parent != nil {
+			d.parents[g.PK] = *g.Parent
+		}
 	}
 	return nil
 }
@@ -93,6 +98,9 @@ func scanMembership(s sqldb.Scanner) (m membership, err error) { return m, s.Sca
 
 // Members are the active direct members of the group, by ascending pk: those who receive what is sent to it.
 func (d *Directory) Members(groupPK string) []int64 { return d.recipients[groupPK] }
+
+// GroupName is the name of the group, "" where there is none.
+func (d *Directory) GroupName(groupPK string) string { return d.names[groupPK] }
 
 // Size is how many direct members the group has, the inactive ones too.
 func (d *Directory) Size(groupPK string) int { return d.sizes[groupPK] }
