@@ -59,7 +59,7 @@ func openHost(p *process) (*host, error) {
 		return nil, err
 	}
 	pipes := make(pipeListener)
-	web := newHTTP(asHost(newServer(db, p.log).handler()), p.log)
+	web := newHTTP(asHost(newServer(db, p.log, outside{}).handler()), p.log)
 	go func() { _ = web.Serve(pipes) }() // ends with Shutdown, which is all it can tell
 	return newHost("Belfry", pipes.dial, func() error { return errors.Join(web.Shutdown(context.Background()), db.Close()) }), nil
 }

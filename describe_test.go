@@ -16,7 +16,7 @@ import (
 
 // described is the description of a server without a database.
 func described() (*server, openapi.Map) {
-	s := newServer(nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s := newServer(nil, slog.New(slog.NewTextHandler(io.Discard, nil)), outside{})
 	return s, s.describe()
 }
 

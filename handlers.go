@@ -21,6 +21,7 @@ type server struct {
 	db       *sqldb.DB
 	log      *slog.Logger
 	recorder *recorder
+	worker   *delivery.Worker
 	identity *identity.API
 	rules    *rules.API
 	delivery *delivery.API
@@ -29,13 +30,15 @@ type server struct {
 }
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
-func newServer(db *sqldb.DB, log *slog.Logger) *server {
-	runner := script.NewRunner()
-	s := &server{db: db, log: log, recorder: &recorder{db: db, log: log, runner: runner, wake: func(...string) {}}}
+func newServer(db *sqldb.DB, log *slog.Logger, out outside) *server {
+	s := &server{db: db, log: log, origin: out.origin}
+	s.recorder = &recorder{db: db, log: log, runner: script.NewRunner(), render: out.render()}
+	s.worker = delivery.NewWorker(s.recorder.sends(out))
+	s.recorder.wake = s.worker.Wake
 	s.identity = identity.New(db, log, s.recorder.trail)
 	s.identity.UsedBy, s.identity.Deleted = usedByRules, delivery.CancelOfUser
-	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail, Runner: runner}
-	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail}
+	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail, Runner: s.recorder.runner}
+	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail, Worker: s.worker}
 	s.document = sync.OnceValue(func() document {
 		described := s.describe()
 		return document{yaml: described.YAML(), json: described.JSON()}

@@ -54,7 +54,7 @@ func newFixture(t *testing.T, db *sqldb.DB, log io.Writer) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), outside{})
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)
 	return &fixture{t: t, db: db, server: s, url: web.URL}

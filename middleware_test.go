@@ -244,7 +244,7 @@ func TestHeadersAreBounded(t *testing.T) {
 func TestPanicStaysInItsRequest(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		var log bytes.Buffer
-		s := newServer(f.db, slog.New(slog.NewJSONHandler(&log, nil)))
+		s := newServer(f.db, slog.New(slog.NewJSONHandler(&log, nil)), outside{})
 		panics := s.answer(route{"/panic/", []verb{
 			get(open, func(http.ResponseWriter, *http.Request) error { panic("secret of the handler") }),
 			post(open, func(_ http.ResponseWriter, r *http.Request) error {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"belfry/internal/delivery"
 	"belfry/internal/sqldb"
 )
 
@@ -25,7 +26,7 @@ const (
 	doubt = dayMicros
 )
 
-// retention deletes events that have expired and notifications that were seen long ago. It goes by the clock
+// retention deletes events that have expired, notifications that were seen and deliveries that were settled long ago. It goes by the clock
 // itself: the time of a transaction never goes back, and may be ahead of the clock by as much as that once was wrong.
 type retention struct {
 	db  *sqldb.DB
@@ -86,12 +87,13 @@ func (r *retention) sweep(ctx context.Context, now time.Time) {
 	wall := now.UnixMicro()
 	events, err := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteExpired(tx, wall) })
 	notifications, failed := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteSeen(tx, wall) })
+	deliveries, undeleted := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return delivery.DeleteSettled(tx, wall, sweepBatch) })
 	_, empty := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteEmptyCounters(tx, wall) })
-	if err = errors.Join(err, failed, empty); err != nil && ctx.Err() == nil {
+	if err = errors.Join(err, failed, undeleted, empty); err != nil && ctx.Err() == nil {
 		r.log.Error("retention stopped, and begins again in "+sweepInterval.String(), "error", err)
 	}
-	if events+notifications > 0 {
-		r.log.Info("retention deleted what was due", "events", events, "notifications", notifications)
+	if events+notifications+deliveries > 0 {
+		r.log.Info("retention deleted what was due", "events", events, "notifications", notifications, "deliveries", deliveries)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestEntryOfAFutureThatNeverCameDeletesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newServer(db, log)
+		s := newServer(db, log, outside{})
 		web := httptest.NewServer(s.handler())
 		t.Cleanup(web.Close)
 		return &fixture{t: t, db: db, server: s, url: web.URL}

@@ -30,8 +30,8 @@ type serveCommand struct {
 	Demo bool `help:"Fill a new database with invented people, rules and two months of events." env:"BELFRY_DEMO"`
 }
 
-// Run serves until it is told to stop: HTTP first, then retention, then the database, so that all that was
-// begun is finished. The port is taken first: a start that fails for it makes no database, whose token nobody saw.
+// Run serves until it is told to stop: HTTP first, then the worker, which has claimed nothing more since it was told,
+// then retention, then the database, so that all that was begun is finished. The port is taken first: a start that fails for it makes no database, whose token nobody saw.
 func (c serveCommand) Run(p *process) (err error) {
 	listener, err := net.Listen("tcp", p.config.listen)
 	if err != nil {
@@ -59,12 +59,18 @@ func (c serveCommand) Run(p *process) (err error) {
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
 	}
-	s := newServer(db, p.log)
+	out, err := newOutside(p.ctx, db, &p.config)
+	if err != nil {
+		return err
+	}
+	defer out.client.Close()
+	s := newServer(db, p.log, out)
 	web := newHTTP(s.handler(), p.log)
 	host := newHTTP(asHost(s.handler()), p.log)
 	sweeper := &retention{db: db, log: p.log}
 	defer sweeper.start(p.ctx)()
 	defer s.recorder.start(p.ctx)()
+	defer s.startWorker(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
 }

@@ -85,11 +85,19 @@ func insertNotification(tx *sqldb.Tx, n *Notification) error {
 	return putNotification(tx, n)
 }
 
+// eventPK is the key of the notification's event, nil where it has none.
+func (n *Notification) eventPK() *string {
+	if n.Event == nil {
+		return nil
+	}
+	return &n.Event.PK
+}
+
 // putNotification writes a new notification of any Created, seen or not, as putEvent does.
 func putNotification(tx *sqldb.Tx, n *Notification) error {
 	_, err := tx.Exec(`INSERT INTO notification (pk, user_pk, event_pk, rule_pk, transport_pk, severity, body, folded, created, seen, seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		n.PK, n.UserPK, n.Event.PK, orNull(n.RulePK), orNull(n.TransportPK), n.Severity, n.Body, n.folded, n.Created, n.Seen, n.SeenAt)
+		n.PK, n.UserPK, n.eventPK(), orNull(n.RulePK), orNull(n.TransportPK), n.Severity, n.Body, n.folded, n.Created, n.Seen, n.SeenAt)
 	if err != nil {
 		return fmt.Errorf("insert notification: %w", err)
 	}
@@ -106,12 +114,8 @@ func orNull(s string) *string {
 
 // updateNotification writes the fields that a client may change, and the link to the event.
 func updateNotification(tx *sqldb.Tx, n *Notification) error {
-	var event *string
-	if n.Event != nil {
-		event = &n.Event.PK
-	}
 	_, err := tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3, hyperlink = $4, hyperlink_label = $5, event_pk = $6 WHERE pk = $1`,
-		n.PK, n.Seen, n.SeenAt, n.Hyperlink, n.HyperlinkLabel, event)
+		n.PK, n.Seen, n.SeenAt, n.Hyperlink, n.HyperlinkLabel, n.eventPK())
 	if err != nil {
 		return fmt.Errorf("update notification: %w", err)
 	}

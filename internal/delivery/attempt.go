@@ -25,7 +25,6 @@ type attempt struct {
 	transport Transport
 	delivery  Delivery
 	lease     string
-	until     int64 // the lease's end, by the worker's clock
 	started   time.Time
 	once      bool // there is no other attempt
 

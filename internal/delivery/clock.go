@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"belfry/internal/sqldb"
@@ -21,35 +22,42 @@ const (
 
 // clock is the time that waits go by, in microseconds. It is the machine's clock until that one is set forward or back:
 // then it counts on, so that nothing is due all at once, and nothing only in years. A note in the database lets it
-// count on after a restart.
+// count on after a restart. It may be used from any goroutine.
 type clock struct {
 	wall    func() time.Time
-	started time.Time // of this process; what has passed since is measured by the monotonic clock
-	base    int64     // what this clock said then
-	noted   clockNote
+	started time.Time    // what has passed since is measured by the monotonic clock
+	base    atomic.Int64 // what this clock said then
+	noted   clockNote    // is the worker's alone
 }
 
 // clockNote is what this clock said when the machine's said wall.
 type clockNote struct{ wall, time int64 }
 
-// loadClock starts a clock from its note, or from the machine's clock where there is none.
-func loadClock(tx *sqldb.Tx, wall func() time.Time) (*clock, error) {
+// newClock is a clock that says what the machine's says.
+func newClock(wall func() time.Time) *clock {
 	c := &clock{wall: wall, started: time.Now()}
-	now := wall().UnixMicro()
-	err := tx.Row(`SELECT wall, time FROM delivery_clock WHERE pk = 1`, nil, &c.noted.wall, &c.noted.time)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		c.base = now
-	case err != nil:
-		return nil, fmt.Errorf("read the worker's clock: %w", err)
-	default:
-		c.base = c.noted.time + min(max(now-c.noted.wall, 0), longestGap.Microseconds())
+	c.base.Store(wall().UnixMicro())
+	return c
+}
+
+// load lets the clock count on from its note, where there is one.
+func (c *clock) load(tx *sqldb.Tx) error {
+	var n clockNote
+	err := tx.Row(`SELECT wall, time FROM delivery_clock WHERE pk = 1`, nil, &n.wall, &n.time)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
 	}
-	return c, nil
+	if err != nil {
+		return fmt.Errorf("read the worker's clock: %w", err)
+	}
+	gap := c.wall().UnixMicro() - n.wall
+	c.base.Store(n.time + min(max(gap, 0), longestGap.Microseconds()) - time.Since(c.started).Microseconds())
+	c.noted = n
+	return nil
 }
 
 // now is the time.
-func (c *clock) now() int64 { return c.base + time.Since(c.started).Microseconds() }
+func (c *clock) now() int64 { return c.base.Load() + time.Since(c.started).Microseconds() }
 
 // note is what both clocks say.
 func (c *clock) note() clockNote { return clockNote{wall: c.wall().UnixMicro(), time: c.now()} }

@@ -49,7 +49,7 @@ func (c *client) worker(log *slog.Logger, allow ...outbound.Class) *Worker {
 	c.t.Helper()
 	web := outbound.NewClient(outbound.Options{Allow: allow, UserAgent: "Belfry"})
 	c.t.Cleanup(web.Close)
-	w, err := NewWorker(c.t.Context(), Options{
+	return NewWorker(Options{
 		DB: c.db, Log: log, Client: web, Runner: script.NewRunner(),
 		Event:  func(*sqldb.Tx, string) (*script.Event, error) { return nil, nil },
 		Notice: func(string) func(*sqldb.Tx) error { return func(*sqldb.Tx) error { return nil } },
@@ -57,10 +57,6 @@ func (c *client) worker(log *slog.Logger, allow ...outbound.Class) *Worker {
 			return func(*sqldb.Tx) error { c.failed = append(c.failed, f.MappingName); return nil }
 		},
 	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return w
 }
 
 // hook is a receiver that answers every request with a status and a text, and keeps what it got.
@@ -401,7 +397,7 @@ func TestDeliveriesAreFilteredSearchedAndOrdered(t *testing.T) {
 			"created__gte=" + created(b.PK):   "d c b",
 			"created__lt=" + created(b.PK):    "a",
 			"search=CHAT":                     "b",
-			"search=GR%C3%96%C3%9FE+ops":          "b",
+			"search=GR%C3%96%C3%9FE+ops":      "b",
 			"search=%C3%BCNAL":                "d",
 			"search=disk":                     "",
 			"search=%25":                      "",

@@ -3,6 +3,7 @@ package delivery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -50,6 +51,7 @@ type Options struct {
 // goroutine, that of [Worker.Run], decides; each attempt has one of its own. Several workers may share a PostgreSQL database.
 type Worker struct {
 	opt   Options
+	name  string // begins all its leases
 	clock *clock
 	ended chan *attempt
 	wake  chan struct{}
@@ -67,23 +69,26 @@ type Worker struct {
 	unsettled  []*attempt // that have ended
 }
 
-// NewWorker makes a worker. On SQLite, which one process has open, it gives up what the last process held.
-func NewWorker(ctx context.Context, opt Options) (*Worker, error) {
+// NewWorker makes a worker that does nothing yet by itself.
+func NewWorker(opt Options) *Worker {
 	if opt.Clock == nil {
 		opt.Clock = time.Now
 	}
-	w := &Worker{opt: opt, ended: make(chan *attempt, maxInFlight), wake: make(chan struct{}, 1),
+	return &Worker{opt: opt, name: sqldb.NewID(), clock: newClock(opt.Clock), ended: make(chan *attempt, maxInFlight), wake: make(chan struct{}, 1),
 		lanes: map[string]*lane{}, wokenAll: true, looked: never}
-	err := opt.DB.Write(ctx, func(tx *sqldb.Tx) (err error) {
-		if w.clock, err = loadClock(tx, opt.Clock); err != nil || tx.Postgres() {
+}
+
+// lease is a new one.
+func (w *Worker) lease() string { return w.name + " " + sqldb.NewID() }
+
+// takeOver goes on where the last process ended. On SQLite, which one process has open, that one holds nothing any more.
+func (w *Worker) takeOver(ctx context.Context) error {
+	return w.opt.DB.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := w.clock.load(tx); err != nil || tx.Postgres() {
 			return err
 		}
-		return release(tx)
+		return release(tx, w.name)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
 }
 
 // Wake says that something may be due: by these transports, or, where none is named, by any, of which some may have changed. It is called after a
@@ -104,12 +109,14 @@ func (w *Worker) Wake(transportPKs ...string) {
 func (w *Worker) Run(ctx context.Context) {
 	sending, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
+	next := w.takeOver
 	for ctx.Err() == nil {
-		if err := w.work(sending); err != nil {
+		if err := next(sending); err != nil {
 			w.opt.Log.Error("deliveries wait for the database", "error", err)
 			sleep(ctx, faultPause)
 			continue
 		}
+		next = w.work
 		w.pause(ctx, w.idle())
 	}
 	w.drain(abort)
@@ -125,7 +132,7 @@ func (w *Worker) work(sending context.Context) error {
 	if len(plans) == 0 && len(w.unsettled) == 0 && note == nil {
 		return nil
 	}
-	lease, fresh := sqldb.NewID(), false
+	lease, fresh := w.lease(), false
 	err := w.opt.DB.Write(sending, func(tx *sqldb.Tx) (err error) {
 		if err := w.settleAll(tx, note); err != nil {
 			return err
@@ -271,16 +278,18 @@ func (w *Worker) settleAll(tx *sqldb.Tx, note *clockNote) error {
 	return nil
 }
 
-// settleEach settles alone what could not be settled together, so that one that cannot be written holds up no other for
-// longer than its lease: then it is anybody's.
+// settleEach settles alone what could not be settled together, so that one that cannot be written holds up no other: it
+// is left to its lease, and sent again once that has run out. What the storage refuses waits for the storage.
 func (w *Worker) settleEach(ctx context.Context) {
 	w.unsettled = slices.DeleteFunc(w.unsettled, func(a *attempt) bool {
 		err := w.opt.DB.Write(ctx, a.settle)
-		if err != nil && w.clock.now() >= a.until {
-			w.opt.Log.Error("an attempt could not be settled and will be made again", "delivery", a.delivery.PK, "error", err)
-			return true
+		if errors.Is(err, sqldb.ErrStorage) || errors.Is(err, sqldb.ErrOverloaded) {
+			return false
 		}
-		return err == nil
+		if err != nil {
+			w.opt.Log.Error("an attempt could not be settled and will be made again", "delivery", a.delivery.PK, "error", err)
+		}
+		return true
 	})
 }
 
@@ -311,8 +320,7 @@ func (w *Worker) begin(sending context.Context, plans []*plan, lease string) {
 		p.lane.turn, p.lane.next = w.turns, p.next
 		p.lane.inFlight += len(p.claimed)
 		for _, d := range p.claimed {
-			a := &attempt{worker: w, snapshot: w.snapshot, transport: p.transport, delivery: d, lease: lease, until: w.clock.now() + leaseTime.Microseconds(),
-				started: w.opt.Clock()}
+			a := &attempt{worker: w, snapshot: w.snapshot, transport: p.transport, delivery: d, lease: lease, started: w.opt.Clock()}
 			go func() {
 				a.run(sending)
 				w.ended <- a

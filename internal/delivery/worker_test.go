@@ -181,10 +181,7 @@ func (r *rig) dial(_ context.Context, _, address string) (net.Conn, error) {
 // start runs the worker until the returned func is called, or the test ends.
 func (r *rig) start() {
 	r.t.Helper()
-	var err error
-	if r.worker, err = NewWorker(r.t.Context(), r.options); err != nil {
-		r.t.Fatal(err)
-	}
+	r.worker = NewWorker(r.options)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { r.worker.Run(ctx) })
