@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ func (a *attempt) run(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
 	begin := time.Now()
-	answer, err := a.send(limited)
+	answer, err := a.try(limited)
 	a.end = a.worker.clock.now()
 	if moot, ok := errors.AsType[cancelled](err); ok {
 		a.settlement = settlement{state: StateCancelled, reason: string(moot)} // no attempt was made
@@ -82,6 +83,17 @@ func (a *attempt) run(ctx context.Context) {
 		err = statusError(answer.Status)
 	}
 	a.judge(err, answer.RetryAfter)
+}
+
+// try sends, and keeps a panic to itself: it is a failure of this attempt.
+func (a *attempt) try(ctx context.Context) (answer outbound.Answer, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.worker.opt.Log.Error("panic in a delivery", "delivery", a.delivery.PK, "panic", p, "stack", string(debug.Stack()))
+			err = errors.New("an error inside Belfry, which has logged more")
+		}
+	}()
+	return a.send(ctx)
 }
 
 // statusError is an answer that is no success.

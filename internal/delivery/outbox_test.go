@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -237,6 +238,21 @@ func TestOneSettlementThatCannotBeWrittenDoesNotHoldUpTheOthers(t *testing.T) {
 		id := r.deliver(1, "ops")[0]
 		after(2 * leaseTime)
 		r.want(id, StateDelivered, 1)
+	})
+}
+
+func TestAPanicStaysInItsAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.options.Log = slog.New(slog.DiscardHandler)
+		mapping := r.mapping("h", "return {}")
+		r.transport("bad", func(t *Transport) { t.HeadersMapping = mapping })
+		r.transport("good", nil)
+		r.options.Runner = nil // whoever needs it panics
+		ids := r.deliver(1, "bad", "good")
+		r.start()
+		after(time.Second)
+		r.want(ids[0], StatePending, 1)
+		r.want(ids[1], StateDelivered, 1)
 	})
 }
 
