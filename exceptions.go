@@ -27,7 +27,7 @@ func executionEvent(x rules.Execution, of *Event, d *identity.Directory, userPK 
 		}
 	}
 	e := Event{User: user, Action: "policy_exception", App: policyApp, Brand: fallbackBrand, Origin: OriginScript}
-	message, result := fmt.Sprintf("The policy %q failed: %s", x.Policy.Name, x.Failure), drf.JSON("null")
+	message, result := fmt.Sprintf("The policy %q failed: %s", x.Policy.Name, x.Failure), drf.JSON("")
 	if x.Failure == "" {
 		e.Action, message = "policy_execution", fmt.Sprintf("The policy %q was asked", x.Policy.Name)
 		result = objectJSON(member{"passing", drf.JSON(strconv.FormatBool(x.Passing))}, member{"messages", listJSON(x.Messages)})
@@ -40,7 +40,7 @@ func executionEvent(x rules.Execution, of *Event, d *identity.Directory, userPK 
 
 // mappingEvent is the record of a mapping that failed on an event, or on nil for a test. Its expression is a secret, as in the trail.
 func mappingEvent(f *delivery.Failure, on *Event) Event {
-	event := drf.JSON("null")
+	var event drf.JSON
 	if on != nil {
 		event = modelJSON(eventKind.Object(on))
 	}
@@ -59,11 +59,11 @@ type member struct {
 	value drf.JSON
 }
 
-// objectJSON is the object of the given members, without those whose value is null.
+// objectJSON is the object of the given members, without those that have no value.
 func objectJSON(members ...member) drf.JSON {
 	out := []byte{'{'}
 	for _, m := range members {
-		if m.value == "null" {
+		if m.value == "" {
 			continue
 		}
 		if len(out) > 1 {

@@ -136,6 +136,7 @@ func (s *server) eventRoutes() []route {
 		{"/api/v3/events/events/stats/", []verb{get(admin, s.stats)}},
 		{"/api/v3/events/events/{event_uuid}/", []verb{get(admin, s.getEvent),
 			put(admin, s.updateEvent), patch(admin, s.updateEvent), remove(admin, s.deleteEvent)}},
+		{"/api/belfry/events/{event_uuid}/explain/", []verb{get(strict, s.explainEvent)}},
 
 		{"/api/v3/events/system_tasks/", []verb{get(admin, s.listTasks)}},
 		{"/api/v3/events/system_tasks/{uuid}/", []verb{get(admin, s.noTask)}},
@@ -157,6 +158,7 @@ func (s *server) ruleRoutes() []route {
 		{"/api/v3/events/rules/{pbm_uuid}/", []verb{get(admin, ru.GetRule),
 			put(admin, ru.UpdateRule), patch(admin, ru.UpdateRule), remove(admin, ru.DeleteRule)}},
 		{"/api/v3/events/rules/{pbm_uuid}/used_by/", []verb{get(admin, ru.RuleUsedBy)}},
+		{"/api/belfry/rules/{pbm_uuid}/dry_run/", []verb{post(admin, s.dryRunRule)}},
 
 		{"/api/v3/events/transports/", []verb{get(admin, de.ListTransports), post(admin, de.CreateTransport)}},
 		{"/api/v3/events/transports/{uuid}/", []verb{get(admin, de.GetTransport),

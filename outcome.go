@@ -94,15 +94,10 @@ func (r *recorder) subject(ctx context.Context, s *snapshot, e *Event, c *column
 
 // recipients are those who receive an event, with all that a mapping may ask of them where there is one.
 func (r *recorder) recipients(ctx context.Context, s *snapshot, m rules.Match) ([]script.User, error) {
-	users := make([]script.User, 0, len(m.Users))
 	if !s.delivery.Mapped(m.Transports) {
-		for _, pk := range m.Users {
-			p, _ := s.rules.Directory().Person(pk)
-			users = append(users, script.User{PK: pk, Username: p.Username, Name: p.Name, Email: p.Email,
-				IsActive: p.Active, IsSuperuser: p.Superuser})
-		}
-		return users, nil
+		return s.known(m.Users), nil
 	}
+	users := make([]script.User, 0, len(m.Users))
 	var known map[int64]*script.User
 	err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
 		known, err = identity.ScriptUsers(tx, m.Users)
@@ -114,6 +109,16 @@ func (r *recorder) recipients(ctx context.Context, s *snapshot, m rules.Match) (
 		}
 	}
 	return users, err
+}
+
+// known are users as far as the snapshot knows them.
+func (s *snapshot) known(pks []int64) []script.User {
+	users := make([]script.User, len(pks))
+	for i, pk := range pks {
+		p, _ := s.rules.Directory().Person(pk)
+		users[i] = script.User{PK: pk, Username: p.Username, Name: p.Name, Email: p.Email, IsActive: p.Active, IsSuperuser: p.Superuser}
+	}
+	return users
 }
 
 // scriptEvent is an event as expressions see it. One that is not written yet is of now.

@@ -44,7 +44,7 @@ func trailEvent(r *http.Request, c trail.Change) Event {
 	if caller.Source != "" {
 		e.ClientIP = &caller.Source
 	}
-	diff := drf.JSON("null")
+	var diff drf.JSON
 	if len(c.Diff) > 0 {
 		diff = diffJSON(c.Diff)
 	}

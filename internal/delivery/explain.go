@@ -59,13 +59,13 @@ func (t *Transport) way(users []script.User, opt RenderOptions) Way {
 	return w
 }
 
-// OfEvent are the deliveries of an event, at most limit of them, and how many there are.
-func OfEvent(tx *sqldb.Tx, eventPK string, limit int) ([]Delivery, int64, error) {
+// LoggedOf are the deliveries of an event as the log shows them, at most limit of them, and how many there are.
+func LoggedOf(tx *sqldb.Tx, eventPK string, limit int) ([]Logged, int64, error) {
 	var count int64
 	if err := tx.Row(`SELECT COUNT(*) FROM delivery WHERE event_pk = $1`, []any{eventPK}, &count); err != nil {
 		return nil, 0, fmt.Errorf("count the deliveries of an event: %w", err)
 	}
-	rows, err := sqldb.All(tx, scanDelivery, `SELECT `+deliveryColumns+` FROM delivery WHERE event_pk = $1
+	rows, err := sqldb.All(tx, scanLogged, `SELECT `+listedColumns+` FROM delivery WHERE event_pk = $1
 		ORDER BY rule_name, transport_name, user_pk, pk LIMIT $2`, eventPK, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the deliveries of an event: %w", err)

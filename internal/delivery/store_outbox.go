@@ -95,10 +95,11 @@ func nextDue(tx *sqldb.Tx, transportPK string, now int64) (int64, error) {
 	return due, nil
 }
 
-// release gives up every lease, so that what was under way when the last process ended is sent again at once. It is for
-// a database that no other process has open.
-func release(tx *sqldb.Tx) error {
-	_, err := tx.Exec(`UPDATE delivery SET state = 'pending', lease = NULL, lease_until = NULL WHERE due IS NOT NULL AND lease IS NOT NULL`)
+// release gives up every lease but those of the worker of that name, so that what was under way when the last process ended
+// is sent again at once. It is for a database that no other process has open.
+func release(tx *sqldb.Tx, name string) error {
+	_, err := tx.Exec(`UPDATE delivery SET state = 'pending', lease = NULL, lease_until = NULL
+		WHERE due IS NOT NULL AND lease IS NOT NULL AND substr(lease, 1, $2) <> $1`, name, len(name))
 	if err != nil {
 		return fmt.Errorf("release deliveries: %w", err)
 	}

@@ -20,7 +20,7 @@ func (w *Worker) SendTest(ctx context.Context, d Delivery, event func(tx *sqldb.
 		return d, Attempt{}, err
 	}
 	a := &attempt{worker: w, snapshot: snapshot, transport: snapshot.transports[d.TransportPK], delivery: d,
-		lease: sqldb.NewID(), started: w.opt.Clock(), once: true}
+		lease: w.lease(), started: w.opt.Clock(), once: true}
 	err = w.opt.DB.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := event(tx); err != nil {
 			return err

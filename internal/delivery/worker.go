@@ -51,6 +51,7 @@ type Options struct {
 // goroutine, that of [Worker.Run], decides; each attempt has one of its own. Several workers may share a PostgreSQL database.
 type Worker struct {
 	opt   Options
+	name  string // begins all its leases
 	clock *clock
 	ended chan *attempt
 	wake  chan struct{}
@@ -73,9 +74,12 @@ func NewWorker(opt Options) *Worker {
 	if opt.Clock == nil {
 		opt.Clock = time.Now
 	}
-	return &Worker{opt: opt, clock: newClock(opt.Clock), ended: make(chan *attempt, maxInFlight), wake: make(chan struct{}, 1),
+	return &Worker{opt: opt, name: sqldb.NewID(), clock: newClock(opt.Clock), ended: make(chan *attempt, maxInFlight), wake: make(chan struct{}, 1),
 		lanes: map[string]*lane{}, wokenAll: true, looked: never}
 }
+
+// lease is a new one.
+func (w *Worker) lease() string { return w.name + " " + sqldb.NewID() }
 
 // takeOver goes on where the last process ended. On SQLite, which one process has open, that one holds nothing any more.
 func (w *Worker) takeOver(ctx context.Context) error {
@@ -83,7 +87,7 @@ func (w *Worker) takeOver(ctx context.Context) error {
 		if err := w.clock.load(tx); err != nil || tx.Postgres() {
 			return err
 		}
-		return release(tx)
+		return release(tx, w.name)
 	})
 }
 
@@ -128,7 +132,7 @@ func (w *Worker) work(sending context.Context) error {
 	if len(plans) == 0 && len(w.unsettled) == 0 && note == nil {
 		return nil
 	}
-	lease, fresh := sqldb.NewID(), false
+	lease, fresh := w.lease(), false
 	err := w.opt.DB.Write(sending, func(tx *sqldb.Tx) (err error) {
 		if err := w.settleAll(tx, note); err != nil {
 			return err

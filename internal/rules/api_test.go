@@ -11,6 +11,7 @@ import (
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 	"belfry/internal/trail"
@@ -41,7 +42,7 @@ func each(t *testing.T, test func(c *client)) {
 				}
 			}
 			return "", nil
-		}, Subject: eventAction, Trail: func(*sqldb.Tx, *http.Request, trail.Change) error { return nil }}
+		}, Subject: eventAction, Trail: func(*sqldb.Tx, *http.Request, trail.Change) error { return nil }, Runner: script.NewRunner()}
 		router := mux.NewRouter()
 		route := func(path string, methods map[string]handler) {
 			router.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {

@@ -57,7 +57,7 @@ func (v *evaluation) binding(b *Binding) (Verdict, bool, error) {
 	var said Verdict
 	var err error
 	switch user := v.subject.UserPK; {
-	case b.PolicyPK != nil:
+	case b.matcher != nil || b.expression != nil:
 		said, err = v.policy(b)
 	case user != nil && b.GroupPK != nil:
 		said.Passing = v.directory.IsMember(*b.GroupPK, *user)

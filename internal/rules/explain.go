@@ -45,6 +45,15 @@ func (s *Snapshot) Explain(ctx context.Context, runner *script.Runner, e Subject
 	return all, nil
 }
 
+// Rule is the rule with the pk, if there is one.
+func (s *Snapshot) Rule(pk string) (Rule, bool) {
+	i := slices.IndexFunc(s.rules, func(r Rule) bool { return r.PK == pk })
+	if i < 0 {
+		return Rule{}, false
+	}
+	return s.rules[i], true
+}
+
 func (s *Snapshot) explain(ask *evaluation, r Rule) (Explanation, error) {
 	x := Explanation{Rule: r, Users: s.recipients(r, ask.subject)}
 	enabled := 0

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"belfry/internal/identity"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 
@@ -36,6 +37,17 @@ func ptr[T any](v T) *T { return &v }
 var login = Subject{
 	Action: "login", App: "authentik.core", ClientIP: "10.0.0.1",
 	ModelApp: ptr("authentik_core"), ModelName: ptr("user"), UserPK: ptr(ann),
+	Input: script.Input{Event: &script.Event{Action: "login"}, User: &script.User{PK: ann, Username: "ann"}},
+}
+
+// match are the rules that the event fires by the snapshot.
+func match(t *testing.T, s *Snapshot, e Subject) []Match {
+	t.Helper()
+	matches, _, err := s.Match(t.Context(), script.NewRunner(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return matches
 }
 
 func TestMatcherPassesWhatHasAllThatItAsksFor(t *testing.T) {
@@ -81,8 +93,12 @@ func TestRuleFiresWhenAnyEnabledBindingPasses(t *testing.T) {
 	no := Binding{Enabled: true, matcher: &Matcher{Action: ptr("never")}}
 	not := func(b Binding) Binding { b.Negate = true; return b }
 	off := func(b Binding) Binding { b.Enabled = false; return b }
-	expression := Binding{Enabled: true, PolicyPK: ptr("e")}
-	failsOpen := Binding{Enabled: true, PolicyPK: ptr("e"), OnFailure: true}
+	expression := func(source string) Binding {
+		e := ExpressionPolicy{Expression: source}
+		return Binding{Enabled: true, PolicyPK: ptr("e"), expression: e.prepare()}
+	}
+	fails, failsOpen := expression(`return 1 // 0`), expression(`return 1 // 0`)
+	failsOpen.OnFailure = true
 	group := Binding{Enabled: true, GroupPK: ptr(operators)}
 	user := Binding{Enabled: true, UserPK: ptr(ann)}
 	by := func(pk int64) Subject { return Subject{UserPK: &pk} }
@@ -103,8 +119,15 @@ func TestRuleFiresWhenAnyEnabledBindingPasses(t *testing.T) {
 		{"one of two, the last", []Binding{no, yes}, login, true},
 		{"none of two", []Binding{no, not(yes)}, login, false},
 		{"only the disabled one of two", []Binding{no, off(yes)}, login, false},
-		{"an expression, which is not run", []Binding{expression}, login, false},
-		{"an expression, negated", []Binding{not(expression)}, login, true},
+		{"an expression that passes", []Binding{expression(`return request.context["event"].action == "login"`)}, login, true},
+		{"an expression that does not", []Binding{expression(`return request.context["event"].action == "logout"`)}, login, false},
+		{"an expression that returns nothing", []Binding{expression(`ak_message("hm")`)}, login, false},
+		{"an expression, negated", []Binding{not(expression(`return False`))}, login, true},
+		{"an expression about the user", []Binding{expression(`return request.user.username == "ann"`)}, login, true},
+		{"an expression about nobody", []Binding{expression(`return request.user.username`)}, Subject{Input: script.Input{Event: &script.Event{}}}, true},
+		{"an expression that cannot be compiled", []Binding{expression(`return (`)}, login, false},
+		{"an expression that fails", []Binding{fails}, login, false},
+		{"an expression that fails, negated", []Binding{not(fails)}, login, true},
 		{"an expression whose failure passes", []Binding{failsOpen}, login, true},
 		{"an expression whose failure passes, negated", []Binding{not(failsOpen)}, login, false},
 		{"a matcher does not fail", []Binding{{Enabled: true, matcher: no.matcher, PolicyPK: ptr("m"), OnFailure: true}}, login, false},
@@ -123,7 +146,7 @@ func TestRuleFiresWhenAnyEnabledBindingPasses(t *testing.T) {
 		{"not the user, for nobody", []Binding{not(user)}, Subject{}, true},
 	} {
 		s := Snapshot{rules: []Rule{{PK: "r"}}, bindings: map[string][]Binding{"r": test.bindings}, directory: people}
-		if got := len(s.Match(test.event)) == 1; got != test.want {
+		if got := len(match(t, &s, test.event)) == 1; got != test.want {
 			t.Errorf("%s: %v", test.name, got)
 		}
 	}
@@ -157,7 +180,7 @@ func TestRecipientsAreActiveAndCountOnce(t *testing.T) {
 			bindings:  map[string][]Binding{"": {{Enabled: true, matcher: &Matcher{}}}},
 			directory: people,
 		}
-		matches := s.Match(Subject{UserPK: test.user})
+		matches := match(t, &s, Subject{UserPK: test.user})
 		if len(matches) != 1 || !slices.Equal(matches[0].Users, test.want) {
 			t.Errorf("%s: %+v", test.name, matches)
 		}
@@ -195,7 +218,7 @@ func TestLoadedSnapshotMatchesByNameThenPK(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, m := range s.Match(Subject{Action: "login", UserPK: ptr(dan)}) {
+		for _, m := range match(t, s, Subject{Action: "login", UserPK: ptr(dan)}) {
 			got = append(got, fmt.Sprint(m.Rule.Name, " ", m.Rule.Severity, " ", m.Users, " ", m.Transports))
 		}
 		want := []string{
@@ -310,7 +333,7 @@ func TestMatchAgreesWithTheNaiveFormulation(t *testing.T) {
 		e := Subject{Action: text.Draw(rt, "event action"), App: text.Draw(rt, "event app"), ClientIP: text.Draw(rt, "event ip"),
 			ModelApp: maybe("model app", "x", "y"), ModelName: maybe("model name", "x", "y"), UserPK: maybeUser("event user")}
 		var got []string
-		for _, m := range s.Match(e) {
+		for _, m := range match(t, &s, e) {
 			got = append(got, fmt.Sprint(m.Rule.PK, m.Users, m.Transports))
 		}
 		if want := naiveMatch(s.rules, s.bindings, members, active, e); !slices.Equal(got, want) {

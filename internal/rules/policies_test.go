@@ -208,7 +208,7 @@ func TestABindingToAnExpressionYieldsItsFailureResultThenNegate(t *testing.T) {
 			t.Fatal(err)
 		}
 		var fired []string
-		for _, m := range s.Match(login) {
+		for _, m := range match(t, s, login) {
 			fired = append(fired, m.Rule.Name)
 		}
 		if got := strings.Join(fired, " "); got != "b c" {

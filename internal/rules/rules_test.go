@@ -252,7 +252,7 @@ func TestSeedMakesTheRulesThatAuthentikShips(t *testing.T) {
 			"configuration_error": "default-notify-configuration-error", "update_available": "default-notify-update",
 			"policy_exception": "default-notify-exception", "property_mapping_exception": "default-notify-exception", "login": "",
 		} {
-			matches := s.Match(Subject{Action: action})
+			matches := match(t, s, Subject{Action: action})
 			switch {
 			case rule == "" && len(matches) == 0:
 			case len(matches) != 1 || matches[0].Rule.Name != rule || matches[0].Rule.Severity != "alert" ||

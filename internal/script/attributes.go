@@ -173,7 +173,7 @@ func justify(m *meter, s starlark.String, args starlark.Tuple, kwargs []starlark
 		return nil, err
 	}
 	if width > maxWidth {
-		return nil, limitError("a field of formatted text may be 10,000 characters wide")
+		return nil, errWidth
 	}
 	text := spec{width: width, fill: fill}.pad("", string(s), align)
 	return starlark.String(text), m.charge(len(text))

@@ -9,13 +9,17 @@ import (
 	"go.starlark.net/starlark"
 )
 
-// maxPattern is how many bytes a pattern may have. With it the time of a search is bounded, for RE2 does not backtrack.
-const maxPattern = 1 << 10
+// A search takes a time that is bounded by the length of the text and of the compiled pattern, because RE2 does not
+// backtrack; nothing can stop it in between.
+const (
+	maxPattern = 1 << 10 // bytes
+	maxSearch  = 100_000_000
+)
 
 // compilePattern reads a pattern of Python's re, which RE2 knows most of.
 func compilePattern(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPattern {
-		return nil, limitError("a pattern may have 1,024 bytes")
+		return nil, words("a pattern may have 1,024 bytes")
 	}
 	compiled, err := regexp.Compile(pattern)
 	if err == nil {
@@ -34,12 +38,32 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	return nil, words("the pattern %s cannot be read: %s", quote(pattern), why)
 }
 
+// searchable compiles a pattern to be searched for in value.
+func searchable(pattern, value string) (*regexp.Regexp, error) {
+	compiled, err := compilePattern(pattern)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(value) > MaxInput || len(value)*len(program.Inst) > maxSearch {
+		return nil, words("this pattern is too large for a text of %d characters", len(value))
+	}
+	return compiled, nil
+}
+
 func regexMatch(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var value, pattern string
 	if err := starlark.UnpackArgs("regex_match", args, kwargs, "value", &value, "regex", &pattern); err != nil {
 		return nil, err
 	}
-	compiled, err := compilePattern(pattern)
+	compiled, err := searchable(pattern, value)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +75,7 @@ func regexReplace(thread *starlark.Thread, args starlark.Tuple, kwargs []starlar
 	if err := starlark.UnpackArgs("regex_replace", args, kwargs, "value", &value, "regex", &pattern, "repl", &replacement); err != nil {
 		return nil, err
 	}
-	compiled, err := compilePattern(pattern)
+	compiled, err := searchable(pattern, value)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +153,7 @@ func akMessage(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.T
 		return nil, err
 	}
 	if m.said += len(text); m.said > MaxInput || len(m.messages) == 100 {
-		return nil, limitError("an expression may give 100 messages, of 64 KiB in all")
+		return nil, words("an expression may give 100 messages, of 64 KiB in all")
 	}
 	m.messages = append(m.messages, text)
 	return starlark.None, nil

@@ -76,6 +76,8 @@ var sentences = []struct {
 	{regexp.MustCompile(`^(\S+) does not associate with (\S+)`), "a chain of comparisons is not known here: write a < b and b < c"},
 	{regexp.MustCompile(`^conditional expression without else`), "a conditional expression needs an else: write x if y else z"},
 	{regexp.MustCompile(`^got (.*) after expression, want EOF`), "$1 cannot stand here"},
+	{regexp.MustCompile(`^got else, want`), "else belongs to if here, and not to a loop"},
+	{regexp.MustCompile(`^got newline, want primary expression`), "the line ends where a value is wanted"},
 	{regexp.MustCompile(`^got newline, want (.*)$`), "the line ends where $1 is wanted"},
 	{regexp.MustCompile(`^got (.*), want primary expression`), "$1 cannot stand here: a value is wanted"},
 	{regexp.MustCompile(`^got (.*), want (.*)$`), "$1 cannot stand here: $2 is wanted"},

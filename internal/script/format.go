@@ -34,7 +34,7 @@ func display(m *meter, v starlark.Value, quoted bool) (string, error) {
 	var w writer
 	w.value(v, 0)
 	if w.over {
-		return "", limitError("the text of this " + v.Type() + " would be longer than 1 MiB")
+		return "", words("the text of this %s would be longer than 1 MiB", v.Type())
 	}
 	return w.String(), m.charge(w.Len())
 }
@@ -165,7 +165,7 @@ func parseSpec(text string) (spec, error) {
 		s.precision, _ = strconv.Atoi(match[8])
 	}
 	if s.width > maxWidth || s.precision > maxWidth || len(match[6]) > 6 || len(match[8]) > 6 {
-		return s, limitError("a field of formatted text may be 10,000 characters wide")
+		return s, errWidth
 	}
 	return s, nil
 }

@@ -86,8 +86,8 @@ func readObject(decoder *jsontext.Decoder) (starlark.Value, error) {
 }
 
 var (
-	errOutput = limitError("what is returned has more than 64 KiB of JSON")
-	errDeep   = limitError("what is returned is nested deeper than 64")
+	errOutput = words("what is returned has more than 64 KiB of JSON")
+	errDeep   = words("what is returned is nested deeper than 64")
 )
 
 // maxDepth is how deep what is returned may be nested: as deep as what may be posted.

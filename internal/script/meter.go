@@ -31,7 +31,7 @@ const meterKey = "meter"
 // meterOf is the meter of a run.
 func meterOf(thread *starlark.Thread) *meter { return thread.Local(meterKey).(*meter) }
 
-// limitError is the sentence of a limit that was overrun.
+// limitError is the sentence of a limit whose overrun took its time; what is refused beforehand is an error like any.
 type limitError string
 
 func (e limitError) Error() string { return string(e) }
@@ -39,7 +39,7 @@ func (e limitError) Error() string { return string(e) }
 // charge counts bytes that are about to be made.
 func (m *meter) charge(bytes int) error {
 	if bytes > maxValue {
-		return limitError("this would make more than 1 MiB at once, which no expression may")
+		return errLarge
 	}
 	if m.used += bytes; m.used > maxMemory {
 		return limitError("this expression makes more than 16 MiB in all, which none may")
@@ -76,7 +76,11 @@ func bits(n starlark.Int) int {
 	return n.BigInt().BitLen()
 }
 
-var errParts = limitError("this has more than 100,000 parts, nested ones counted as often as they stand there")
+var (
+	errLarge = words("this would make more than 1 MiB at once, which no expression may")
+	errWidth = words("a field of formatted text may be 10,000 characters wide")
+	errParts = words("this has more than 100,000 parts, nested ones counted as often as they stand there")
+)
 
 // weigh counts the parts of nested values that are about to be walked; a value that holds itself has no end.
 func (m *meter) weigh(values ...starlark.Value) error {

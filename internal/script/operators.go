@@ -90,7 +90,11 @@ func binary(m *meter, op syntax.Token, x, y starlark.Value) (starlark.Value, err
 		}
 	}
 	z, err := starlark.Binary(op, x, y)
-	if err != nil && strings.HasPrefix(err.Error(), "unknown binary op") {
+	switch {
+	case err == nil || !strings.HasPrefix(err.Error(), "unknown binary op"):
+	case op == syntax.IN || op == syntax.NOT_IN:
+		return nil, words("%s holds nothing that %s could be in", article(y.Type()), article(x.Type()))
+	default:
 		return nil, words("%s %s %s is not possible: make both the same kind, with str(…) or int(…)", x.Type(), op, y.Type())
 	}
 	return z, err
@@ -114,7 +118,7 @@ func chargeProduct(m *meter, op syntax.Token, x, y starlark.Value) error {
 			return nil
 		}
 		if bits(first)+length > maxBits {
-			return limitError("an integer may have 4,096 bits")
+			return words("an integer may have 4,096 bits")
 		}
 		return nil
 	}

@@ -58,13 +58,13 @@ func checkLine(line []token) {
 	if first.is("match") && len(line) > 2 && line[1].kind != kindOperator && line[len(line)-1].is(":") {
 		fail(first.at, "match is not known here: write if and elif")
 	}
+	checkExpression(line)
 	if !compound[first.text] || first.kind != kindName {
 		checkColons(line, 0, "type hints are not known here: write name = value")
 	}
 	if first.is("def") {
 		checkColons(line, 1, "type hints are not known here: leave them out")
 	}
-	checkExpression(line)
 }
 
 // importOf is the module that a line imports, or "".

@@ -141,7 +141,7 @@ func rewriteOperator(expr syntax.Expr) syntax.Expr {
 			return guarded("__"+e.Op.String(), e.OpPos, e.X, e.Y)
 		}
 	case *syntax.DotExpr:
-		return guarded("__attr", e.NamePos, rewrite(e.X), text(e.NamePos, e.Name.Name))
+		return guarded("__attr", e.Name.NamePos, rewrite(e.X), text(e.Name.NamePos, e.Name.Name))
 	case *syntax.IndexExpr:
 		return guarded("__index", e.Lbrack, rewrite(e.X), rewrite(e.Y))
 	case *syntax.SliceExpr:

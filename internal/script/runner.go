@@ -160,7 +160,7 @@ func evaluate(thread *starlark.Thread, m *meter, p *Program, in Input) (Result, 
 	if n, ok := env["notification"].(*object); ok {
 		body, _ := starlark.AsString(n.values["body"])
 		if len(body) > MaxInput {
-			return Result{}, limitError("notification.body has more than 64 KiB")
+			return Result{}, words("notification.body has more than 64 KiB")
 		}
 		result.Body = body
 	}

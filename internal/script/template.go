@@ -19,7 +19,7 @@ func joinText(m *meter, pieces starlark.Tuple) (starlark.Value, error) {
 // result is what was written, unless it is too long.
 func (w *writer) result(m *meter) (starlark.Value, error) {
 	if w.over {
-		return nil, m.charge(maxValue + 1)
+		return nil, errLarge
 	}
 	return starlark.String(w.String()), m.charge(w.Len())
 }

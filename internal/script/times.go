@@ -118,7 +118,7 @@ func (d datetime) strftime(format string) (string, error) {
 		}
 	}
 	if w.over {
-		return "", limitError("this would make more than 1 MiB at once, which no expression may")
+		return "", errLarge
 	}
 	return w.String(), nil
 }
