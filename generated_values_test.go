@@ -231,6 +231,10 @@ func (g *generator) string(info *drf.Info) string {
 		return oneOf(g, `"users"`, `"users/`+g.fresh()+`"`)
 	case "key", "password":
 		return quote(strings.Repeat(g.fresh(), 12))
+	case "secret":
+		return oneOf(g, `""`, quote(strings.Repeat(g.fresh(), 12)), `"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="`)
+	case "previous_secret":
+		return `""`
 	case "name", "username":
 		if g.chance(5) {
 			return g.text(g.word())
