@@ -19,20 +19,26 @@ func (c *client) createMapping(body string) string {
 	return strings.TrimPrefix(answer, `{"pk":"`)[:36]
 }
 
+// knownNames are those that expressions have without being assigned.
+const knownNames = "abs, ak_is_group_member, ak_logger, ak_message, all, any, bool, chr, context, dict, enumerate, event, " +
+	"filter, float, format, getattr, hasattr, int, ip_address, ip_network, isinstance, len, list, list_flatten, map, max, min, " +
+	"notification, ord, print, range, regex_match, regex_replace, repr, request, reversed, round, set, slugify, sorted, str, sum, " +
+	"tuple, type, user, zip"
+
 const mappingTakenAnswer = `{"name":["Webhook Mapping with this name already exists."]}`
 
 // What Terraform sends must come back; a newline at the end is all that it may lose.
 func TestTerraformRoundTripOfAMapping(t *testing.T) {
 	each(t, func(c *client) {
-		pk := c.createMapping(`{"name":"m","expression":"x = 1\n\treturn {\"a\": x}\n","managed":"y"}`)
+		pk := c.createMapping(`{"name":"m","expression":"if True:\n\treturn {\"a\": 1}\n","managed":"y"}`)
 		path := "/mappings/" + pk + "/"
-		answer := `{"pk":"` + pk + `","name":"m","expression":"x = 1\n\treturn {\"a\": x}"}`
+		answer := `{"pk":"` + pk + `","name":"m","expression":"if True:\n\treturn {\"a\": 1}"}`
 		c.want("GET", path, "", 200, answer)
 		c.want("PUT", path, `{"name":"m"}`, 400, `{"expression":["This field is required."]}`)
 		c.want("PATCH", path, `{}`, 200, answer)
-		c.want("PUT", path, `{"name":"n","expression":"y"}`, 200, `{"pk":"`+pk+`","name":"n","expression":"y"}`)
-		c.want("PATCH", path, `{"expression":"z"}`, 200, `{"pk":"`+pk+`","name":"n","expression":"z"}`)
-		c.want("GET", path, "", 200, `{"pk":"`+pk+`","name":"n","expression":"z"}`)
+		c.want("PUT", path, `{"name":"n","expression":"return 2"}`, 200, `{"pk":"`+pk+`","name":"n","expression":"return 2"}`)
+		c.want("PATCH", path, `{"expression":"return 3"}`, 200, `{"pk":"`+pk+`","name":"n","expression":"return 3"}`)
+		c.want("GET", path, "", 200, `{"pk":"`+pk+`","name":"n","expression":"return 3"}`)
 		c.want("DELETE", path, "", 204, "")
 		c.want("GET", path, "", 404, `{"detail":"Not found."}`)
 	})
@@ -40,19 +46,23 @@ func TestTerraformRoundTripOfAMapping(t *testing.T) {
 
 func TestWhatIsWrongWithAMappingIsSaidFieldByField(t *testing.T) {
 	each(t, func(c *client) {
-		c.createMapping(`{"name":"taken","expression":"x"}`)
-		pk := c.createMapping(`{"name":"b","expression":"x"}`)
+		c.createMapping(`{"name":"taken","expression":"return 1"}`)
+		pk := c.createMapping(`{"name":"b","expression":"return 1"}`)
 		path := "/mappings/" + pk + "/"
 		for body, answer := range map[string]string{
-			`{}`:                                `{"name":["This field is required."],"expression":["This field is required."]}`,
-			`{"name":" ","expression":""}`:      `{"name":["This field may not be blank."],"expression":["This field may not be blank."]}`,
-			`{"name":"taken","expression":"x"}`: mappingTakenAnswer,
-			`{"name":"taken","expression":[]}`:  `{"name":["Webhook Mapping with this name already exists."],"expression":["Not a valid string."]}`,
+			`{}`:                           `{"name":["This field is required."],"expression":["This field is required."]}`,
+			`{"name":" ","expression":""}`: `{"name":["This field may not be blank."],"expression":["This field may not be blank."]}`,
+			`{"name":"taken","expression":"return 1"}`:           mappingTakenAnswer,
+			`{"name":"c","expression":"x = 1\nreturn [x for y"}`: `{"expression":["line 2, column 8: this [ is never closed"]}`,
+			`{"name":"taken","expression":"import re"}`: `{"name":["Webhook Mapping with this name already exists."],` +
+				`"expression":["line 1, column 1: import is not known here: regex_match(value, pattern) and regex_replace(value, pattern, replacement) are there without it"]}`,
+			`{"name":"taken","expression":[]}`: `{"name":["Webhook Mapping with this name already exists."],"expression":["Not a valid string."]}`,
 		} {
 			c.want("POST", "/mappings/", body, 400, answer)
 		}
 		c.want("PATCH", path, `{"name":"taken"}`, 400, mappingTakenAnswer)
-		c.want("PATCH", path, `{"name":"b"}`, 200, `{"pk":"`+pk+`","name":"b","expression":"x"}`)
+		c.want("PATCH", path, `{"expression":"return y"}`, 400, `{"expression":["line 1, column 8: undefined: y; known are `+knownNames+`"]}`)
+		c.want("PATCH", path, `{"name":"b"}`, 200, `{"pk":"`+pk+`","name":"b","expression":"return 1"}`)
 		for _, unknown := range []string{nobody, "zz"} {
 			for _, method := range []string{"GET", "PUT", "PATCH", "DELETE"} {
 				c.want(method, "/mappings/"+unknown+"/", `{`, 404, `{"detail":"Not found."}`)
@@ -68,7 +78,7 @@ func TestOneOfManyMappingsWithTheSameNameIsMade(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 8 {
 			wait.Go(func() {
-				switch status, answer := c.call("POST", "/mappings/", `{"name":"n","expression":"x"}`); {
+				switch status, answer := c.call("POST", "/mappings/", `{"name":"n","expression":"return 1"}`); {
 				case status == 201:
 					made.Add(1)
 				case status != 400 || answer != mappingTakenAnswer:
@@ -85,8 +95,8 @@ func TestOneOfManyMappingsWithTheSameNameIsMade(t *testing.T) {
 
 func TestMappingsAreFilteredSearchedAndOrdered(t *testing.T) {
 	each(t, func(c *client) {
-		c.createMapping(`{"name":"Body","expression":"b"}`)
-		c.createMapping(`{"name":"headers","expression":"a Body"}`)
+		c.createMapping(`{"name":"Body","expression":"return 2"}`)
+		c.createMapping(`{"name":"headers","expression":"return 1 # Body"}`)
 		for query, names := range map[string]string{
 			"": "Body headers", "ordering=-name": "headers Body", "ordering=expression": "headers Body", "ordering=-pk": "headers Body",
 			"name=Body": "Body", "name=body": "", "search=BODY": "Body", "search=e": "headers", "page_size=1&page=2": "headers",
@@ -100,8 +110,8 @@ func TestMappingsAreFilteredSearchedAndOrdered(t *testing.T) {
 
 func TestTransportPointsToMappingsUnderBothNames(t *testing.T) {
 	each(t, func(c *client) {
-		a := c.createMapping(`{"name":"a","expression":"x"}`)
-		b := c.createMapping(`{"name":"b","expression":"x"}`)
+		a := c.createMapping(`{"name":"a","expression":"return 1"}`)
+		b := c.createMapping(`{"name":"b","expression":"return 1"}`)
 		transport := c.create(`{"name":"t","webhook_mapping":"` + a + `","webhook_mapping_headers":"` + b + `"}`)
 		path := "/transports/" + transport + "/"
 		quote := func(pk string) string {
@@ -180,9 +190,9 @@ func TestEveryChangeOfAMappingRaisesTheGeneration(t *testing.T) {
 			}
 			before = after
 		}
-		path := "/mappings/" + c.createMapping(`{"name":"a","expression":"x"}`) + "/"
+		path := "/mappings/" + c.createMapping(`{"name":"a","expression":"return 1"}`) + "/"
 		raised("POST")
-		for _, step := range []struct{ method, body string }{{"PUT", `{"name":"b","expression":"y"}`}, {"PATCH", `{"expression":"z"}`}, {"DELETE", ""}} {
+		for _, step := range []struct{ method, body string }{{"PUT", `{"name":"b","expression":"return 2"}`}, {"PATCH", `{"expression":"return 3"}`}, {"DELETE", ""}} {
 			if status, answer := c.call(step.method, path, step.body); status >= 300 {
 				t.Fatalf("%s: %d %s", step.method, status, answer)
 			}
