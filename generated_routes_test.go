@@ -30,11 +30,13 @@ var (
 type kind struct {
 	object  *drf.Shape    // what GET of one, POST, PUT and PATCH answer
 	created *drf.Shape    // what POST answers, where that is more
+	one     *drf.Shape    // what GET of one answers, where a list has less
 	body    *drf.Shape    // what is read, where that is not object
 	list    *drf.ListSpec // of a list in the envelope
 	plain   *drf.Shape    // items of a list without the envelope; a chart may have chartShape or historyShape
 	any     bool          // an object of whatever fields
 	asks    bool          // POST makes nothing
+	acts    bool          // POST does something to what is there, and does not make it
 	table   string        // whose keys the path's variable names; policy/expression names those of one kind
 	weight  int           // how often it is asked; 0 stands for 10
 	params  []string      // further query parameters
@@ -46,6 +48,14 @@ func (k kind) key() string {
 		return "identifier"
 	}
 	return "pk"
+}
+
+// detailed is the shape of one.
+func (k kind) detailed() *drf.Shape {
+	if k.one != nil {
+		return k.one
+	}
+	return k.object
 }
 
 // reads is the shape of a body.
@@ -85,6 +95,12 @@ func kinds() map[string]kind {
 		"/api/v3/policies/all/{policy_uuid}/":           {object: rules.PolicySerializer.Shape(), table: "policy"},
 		"/api/v3/policies/all/{policy_uuid}/test/":      {object: rules.PolicyTestResultSerializer.Shape(), body: rules.PolicyTestSerializer.Shape(), asks: true, table: "policy"},
 		"/api/v3/policies/all/{policy_uuid}/used_by/":   {plain: usedByShape, table: "policy", weight: 3},
+		"/api/v3/events/transports/{uuid}/test/":        {object: delivery.TestResultSerializer.Shape(), acts: true, table: "transport", weight: 3},
+		"/api/belfry/deliveries/":                       {object: delivery.LoggedSerializer.Shape(), one: delivery.LoggedDetailSerializer.Shape(), list: delivery.LoggedList, table: "delivery", weight: 10},
+		"/api/belfry/deliveries/retry/":                 {object: delivery.RetriedSerializer.Shape(), acts: true, table: "delivery", weight: 3},
+		"/api/belfry/deliveries/{uuid}/":                {object: delivery.LoggedDetailSerializer.Shape(), table: "delivery"},
+		"/api/belfry/deliveries/{uuid}/retry/":          {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
+		"/api/belfry/deliveries/{uuid}/cancel/":         {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
 		"/-/health/live/":                               {weight: 1},
 		"/-/health/ready/":                              {weight: 1},
 	}
@@ -115,7 +131,7 @@ func kinds() map[string]kind {
 
 // references are the tables that fields with the pks of other objects name.
 var references = map[string]string{
-	"policy": "policy", "group": "user_group", "destination_group": "user_group", "parent": "user_group", "parents": "user_group",
+	"transport": "transport", "rule": "rule", "recipient": "app_user", "policy": "policy", "group": "user_group", "destination_group": "user_group", "parent": "user_group", "parents": "user_group",
 	"groups": "user_group", "target": "rule", "target_in": "rule", "transports": "transport", "user": "app_user", "users": "app_user", "pk": "app_user",
 	"event": "event", "webhook_mapping": "mapping", "webhook_mapping_body": "mapping", "webhook_mapping_headers": "mapping", "policy_uuid": "policy", "groups_by_pk": "user_group", "members_by_pk": "app_user", "uuid": "app_user",
 }

@@ -339,7 +339,7 @@ func (run *generatedRun) changed() (changed []string) {
 
 // checkAccepted wants what was accepted to be there, as it was answered; and what was deleted to be gone.
 func (run *generatedRun) checkAccepted(r *generated, a reply) error {
-	if r.route == nil || r.method != "DELETE" && (r.kind.object == nil || a.status == 204) {
+	if r.route == nil || r.kind.acts || r.method != "DELETE" && (r.kind.object == nil || a.status == 204) {
 		return nil
 	}
 	base, _, _ := strings.Cut(r.route.path, "{")
@@ -404,8 +404,13 @@ func (run *generatedRun) prune() {
 		if err := counts.write(tx); err != nil {
 			return err
 		}
-		_, err = tx.Exec("DELETE FROM notification WHERE pk NOT IN (SELECT pk FROM notification ORDER BY created DESC, pk DESC LIMIT $1)", keepEvents)
-		return err
+		for _, table := range []string{"notification", "delivery"} {
+			_, err := tx.Exec("DELETE FROM "+table+" WHERE pk NOT IN (SELECT pk FROM "+table+" ORDER BY created DESC, pk DESC LIMIT $1)", keepEvents)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		run.t.Fatal(err)
@@ -413,7 +418,7 @@ func (run *generatedRun) prune() {
 	run.look()
 	for _, noun := range run.nouns() {
 		keys := run.g.keys[noun.kind.table]
-		if slices.Contains([]string{"event", "notification"}, noun.kind.table) {
+		if slices.Contains([]string{"event", "notification", "delivery"}, noun.kind.table) {
 			continue
 		}
 		for _, key := range keys[:max(0, len(keys)-keepOthers)] {
@@ -444,8 +449,8 @@ func (run *generatedRun) audit() {
 			run.t.Errorf("%s has %d rows in its pages, and %d are stored", noun.route.path, len(rows), stored)
 		}
 		for _, key := range run.g.keys[noun.kind.table] {
-			run.ask(noun.route.path+url.PathEscape(key)+"/", &generated{method: "GET", route: &noun.route, kind: kind{object: noun.kind.object}})
-			if noun.kind.table != "event" {
+			run.ask(noun.route.path+url.PathEscape(key)+"/", &generated{method: "GET", route: &noun.route, kind: kind{object: noun.kind.detailed()}})
+			if noun.kind.table != "event" && noun.kind.table != "delivery" {
 				run.ask(noun.route.path+url.PathEscape(key)+"/used_by/", &generated{method: "GET", route: &noun.route, kind: kind{plain: usedByShape}})
 			}
 		}

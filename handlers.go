@@ -163,7 +163,14 @@ func (s *server) ruleRoutes() []route {
 		{"/api/v3/events/transports/", []verb{get(admin, de.ListTransports), post(admin, de.CreateTransport)}},
 		{"/api/v3/events/transports/{uuid}/", []verb{get(admin, de.GetTransport),
 			put(admin, de.UpdateTransport), patch(admin, de.UpdateTransport), remove(admin, de.DeleteTransport)}},
+		{"/api/v3/events/transports/{uuid}/test/", []verb{post(admin, de.TestTransport)}},
 		{"/api/v3/events/transports/{uuid}/used_by/", []verb{get(admin, de.TransportUsedBy)}},
+
+		{"/api/belfry/deliveries/", []verb{get(admin, de.ListDeliveries)}},
+		{"/api/belfry/deliveries/retry/", []verb{post(admin, de.RetryDeliveries)}},
+		{"/api/belfry/deliveries/{uuid}/", []verb{get(strict, de.GetDelivery)}},
+		{"/api/belfry/deliveries/{uuid}/retry/", []verb{post(admin, de.RetryDelivery)}},
+		{"/api/belfry/deliveries/{uuid}/cancel/", []verb{post(admin, de.CancelDelivery)}},
 
 		{"/api/v3/propertymappings/notification/", []verb{get(strict, de.ListMappings), post(admin, de.CreateMapping)}},
 		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(strict, de.GetMapping),

@@ -21,6 +21,7 @@ type program struct {
 	t        *testing.T
 	database string
 	url      string
+	env      []string // settings beside the usual ones
 	command  *exec.Cmd
 	log      bytes.Buffer
 }
@@ -35,6 +36,7 @@ func (p *program) start() {
 	p.url = "http://" + address
 	p.command = exec.Command(os.Args[0], "--listen", address, "--database", p.database)
 	p.command.Env = append(os.Environ(), asProgram+"=1", "BELFRY_BOOTSTRAP_TOKEN="+adminKey)
+	p.command.Env = append(p.command.Env, p.env...)
 	p.command.Stderr = &p.log
 	if err := p.command.Start(); err != nil {
 		p.t.Fatal(err)
