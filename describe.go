@@ -69,7 +69,7 @@ var special = map[string]openapi.Operation{
 		Status: http.StatusOK, Answers: delivery.LoggedDetailSerializer.Shape()},
 	"POST /api/belfry/deliveries/{uuid}/cancel/": {Says: "Cancels one that waits.",
 		Status: http.StatusOK, Answers: delivery.LoggedDetailSerializer.Shape()},
-	"POST /api/belfry/deliveries/retry/": {Says: "Sends all that match, the dead ones unless states are named.",
+	"POST /api/belfry/deliveries/retry/": {ID: "api_belfry_deliveries_retry_all_create", Says: "Sends all that match, the dead ones unless states are named.",
 		Query: delivery.RetryList, Status: http.StatusOK, Answers: delivery.RetriedSerializer.Shape()},
 	"GET /api/v3/policies/all/types/": {Says: "The kinds of policies.",
 		Status: http.StatusOK, Answers: drf.KindSerializer.Shape(), Form: openapi.All},
