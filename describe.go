@@ -56,6 +56,8 @@ var special = map[string]openapi.Operation{
 		Status: http.StatusNoContent},
 	"POST /api/v3/events/system_tasks/{uuid}/run/": {Says: "Always 404: there are no tasks."},
 	"GET /api/v3/events/system_tasks/{uuid}/":      {Says: "Always 404: there are no tasks."},
+	"GET /api/belfry/presets/": {Says: "Webhook mappings that are ready for some services.",
+		Status: http.StatusOK, Answers: delivery.PresetSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/policies/all/types/": {Says: "The kinds of policies.",
 		Status: http.StatusOK, Answers: drf.KindSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/policies/all/cache_info/": {Says: "How many results are cached: none ever are.",
