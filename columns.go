@@ -61,7 +61,9 @@ func subjectOfJSON(event drf.JSON) (rules.Subject, *drf.Errors) {
 	in := EventSerializer.Decode([]byte(event), drf.Partial)
 	e := newEvent(in.Patch, OriginAPI)
 	c := columnsOf(&e)
-	return subjectOf(&e, &c), in.Errors()
+	s := subjectOf(&e, &c)
+	s.Input.Event = scriptEvent(&e)
+	return s, in.Errors()
 }
 
 // foldEvent joins what search looks at, a field a line: a term has no line break, so it never

@@ -37,6 +37,7 @@ type kind struct {
 	any     bool          // an object of whatever fields
 	asks    bool          // POST makes nothing
 	acts    bool          // POST does something to what is there, and does not make it
+	leaves  bool          // a record, also where POST is refused
 	table   string        // whose keys the path's variable names; policy/expression names those of one kind
 	weight  int           // how often it is asked; 0 stands for 10
 	params  []string      // further query parameters
@@ -89,18 +90,21 @@ func kinds() map[string]kind {
 		"/api/v3/events/system_tasks/{uuid}/":           {object: taskSerializer.Shape(), weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/run/":       {weight: 1},
 		"/api/v3/policies/all/":                         {object: rules.PolicySerializer.Shape(), list: rules.PolicyList, table: "policy"},
+		"/api/belfry/presets/":                          {plain: delivery.PresetSerializer.Shape(), weight: 1},
 		"/api/v3/policies/all/types/":                   {plain: drf.KindSerializer.Shape(), weight: 2},
 		"/api/v3/policies/all/cache_info/":              {object: rules.PolicyCacheSerializer.Shape(), weight: 1},
 		"/api/v3/policies/all/cache_clear/":             {weight: 1},
 		"/api/v3/policies/all/{policy_uuid}/":           {object: rules.PolicySerializer.Shape(), table: "policy"},
 		"/api/v3/policies/all/{policy_uuid}/test/":      {object: rules.PolicyTestResultSerializer.Shape(), body: rules.PolicyTestSerializer.Shape(), asks: true, table: "policy"},
 		"/api/v3/policies/all/{policy_uuid}/used_by/":   {plain: usedByShape, table: "policy", weight: 3},
-		"/api/v3/events/transports/{uuid}/test/":        {object: delivery.TestResultSerializer.Shape(), acts: true, table: "transport", weight: 3},
-		"/api/belfry/deliveries/":                       {object: delivery.LoggedSerializer.Shape(), one: delivery.LoggedDetailSerializer.Shape(), list: delivery.LoggedList, table: "delivery", weight: 10},
+		"/api/v3/events/transports/{uuid}/test/":        {object: delivery.TestResultSerializer.Shape(), acts: true, leaves: true, table: "transport", weight: 3},
+		"/api/belfry/deliveries/":                       {object: delivery.LoggedSerializer.Shape(), one: delivery.LoggedDetailSerializer.Shape(), list: delivery.LoggedList, table: "delivery", weight: 6},
 		"/api/belfry/deliveries/retry/":                 {object: delivery.RetriedSerializer.Shape(), acts: true, table: "delivery", weight: 3},
-		"/api/belfry/deliveries/{uuid}/":                {object: delivery.LoggedDetailSerializer.Shape(), table: "delivery"},
+		"/api/belfry/deliveries/{uuid}/":                {object: delivery.LoggedDetailSerializer.Shape(), table: "delivery", weight: 5},
 		"/api/belfry/deliveries/{uuid}/retry/":          {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
 		"/api/belfry/deliveries/{uuid}/cancel/":         {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
+		"/api/belfry/events/{event_uuid}/explain/":      {any: true, table: "event"},
+		"/api/belfry/rules/{pbm_uuid}/dry_run/":         {any: true, acts: true, table: "rule"},
 		"/-/health/live/":                               {weight: 1},
 		"/-/health/ready/":                              {weight: 1},
 	}

@@ -174,7 +174,7 @@ func (run *generatedRun) next() {
 			run.fail(r, a, err)
 		}
 	}
-	if r.changes() && a.status < 300 {
+	if r.changes() && (a.status < 300 || r.kind.leaves) {
 		run.state = nil
 		if err := run.checkAccepted(r, a); err != nil {
 			run.fail(r, a, err)

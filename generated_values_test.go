@@ -227,10 +227,16 @@ func (g *generator) string(info *drf.Info) string {
 	switch info.Name {
 	case "hyperlink":
 		return oneOf(g, `""`, `"/x"`, `"https://example.com/?a=b"`)
+	case "expression":
+		return quote("return " + oneOf(g, "True", "notification.body", "{'text': f'{event.action!r}'}", g.word()))
 	case "path":
 		return oneOf(g, `"users"`, `"users/`+g.fresh()+`"`)
 	case "key", "password":
 		return quote(strings.Repeat(g.fresh(), 12))
+	case "secret":
+		return oneOf(g, `""`, quote(strings.Repeat(g.fresh(), 12)), `"whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="`)
+	case "previous_secret":
+		return `""`
 	case "name", "username":
 		if g.chance(5) {
 			return g.text(g.word())

@@ -38,7 +38,7 @@ func newServer(db *sqldb.DB, log *slog.Logger, out outside) *server {
 	s.identity = identity.New(db, log, s.recorder.trail)
 	s.identity.UsedBy, s.identity.Deleted = usedByRules, delivery.CancelOfUser
 	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail, Runner: s.recorder.runner}
-	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail, Worker: s.worker}
+	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail, Worker: s.worker, Rehearse: s.recorder.rehearse}
 	s.document = sync.OnceValue(func() document {
 		described := s.describe()
 		return document{yaml: described.YAML(), json: described.JSON()}
@@ -176,6 +176,7 @@ func (s *server) ruleRoutes() []route {
 		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(strict, de.GetMapping),
 			put(admin, de.UpdateMapping), patch(admin, de.UpdateMapping), remove(admin, de.DeleteMapping)}},
 		{"/api/v3/propertymappings/notification/{pm_uuid}/used_by/", []verb{get(admin, de.MappingUsedBy)}},
+		{"/api/belfry/presets/", []verb{get(admin, de.ListPresets)}},
 
 		{"/api/v3/policies/all/", []verb{get(admin, ru.ListPolicies)}},
 		{"/api/v3/policies/all/types/", []verb{get(admin, ru.PolicyTypes)}},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"belfry/internal/identity"
+	"belfry/internal/outbound"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 )
@@ -54,10 +56,21 @@ func newFixture(t *testing.T, db *sqldb.DB, log io.Writer) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), outside{})
+	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), thisMachine())
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)
 	return &fixture{t: t, db: db, server: s, url: web.URL}
+}
+
+// thisMachine lets webhooks reach receivers of the test, and nobody else: no name is looked up.
+func thisMachine() outside {
+	return outside{client: outbound.NewClient(outbound.Options{UserAgent: "Belfry",
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if !strings.HasPrefix(address, "127.0.0.1:") {
+				return nil, errors.New("a test reaches this machine only")
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}})}
 }
 
 // reply is an answer with its body decoded.

@@ -164,11 +164,3 @@ func TestPatchesDeletionsAndRetentionNeverWaitInACircle(t *testing.T) {
 		}
 	})
 }
-
-func TestTransportsCannotBeTestedYet(t *testing.T) {
-	each(t, func(t *testing.T, f *fixture) {
-		pk := f.must(200, "GET", "/api/v3/events/transports/", "").str("results", 0, "pk")
-		f.must(200, "GET", "/api/v3/events/transports/"+pk+"/", "")
-		f.must(404, "POST", "/api/v3/events/transports/"+pk+"/test/", "")
-	})
-}

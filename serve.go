@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -59,6 +60,7 @@ func (c serveCommand) Run(p *process) (err error) {
 	if err != nil {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
 	}
+	stdlog.SetOutput(slog.NewLogLogger(p.log.Handler(), slog.LevelDebug).Writer()) // net/http tells of odd receivers there
 	out, err := newOutside(p.ctx, db, &p.config)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"belfry/internal/delivery"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 )
@@ -22,6 +23,7 @@ var trailless = []string{
 	"POST /api/v3/events/events/",
 	"POST /api/v3/events/notifications/mark_all_seen/",
 	"POST /api/v3/events/system_tasks/{uuid}/run/",
+	"POST /api/v3/events/transports/{uuid}/test/",
 	"POST /api/v3/policies/all/cache_clear/",
 	"POST /api/v3/policies/all/{policy_uuid}/test/",
 	"PUT /api/v3/events/notifications/{uuid}/",
@@ -106,15 +108,23 @@ var trailCases = []trailCase{
 	{route: "DELETE /api/v3/events/rules/{pbm_uuid}/", about: "model_deleted authentik_events notificationrule", name: "rule<n>"},
 
 	{route: "POST /api/v3/events/transports/", about: "model_created authentik_events notificationtransport", name: "new<n>",
-		body: `{"name":"new<n>","mode":"webhook","webhook_url":"` + canaryHook + `new"}`, refused: `{"name":"new<n>","mode":"webhook"}`,
-		diff: []string{`"mode":{"new_value":"webhook","previous_value":null}`, `"webhook_url":{"new_value":"********************","previous_value":null}`}},
+		body:    `{"name":"new<n>","mode":"webhook","webhook_url":"` + canaryHook + `new","secret":"` + canaryKey + `<n>"}`,
+		refused: `{"name":"new<n>","mode":"webhook","secret":"canary"}`,
+		diff:    []string{`"mode":{"new_value":"webhook","previous_value":null}`, `"secret":{"new_value":"********************","previous_value":null}`, `"webhook_url":{"new_value":"********************","previous_value":null}`}},
 	{route: "PUT /api/v3/events/transports/{uuid}/", about: "model_updated authentik_events notificationtransport", name: "transport<n>",
 		body:    `{"name":"put<n>","mode":"webhook","webhook_url":"` + canaryHook + `put"}`,
 		refused: `{"name":"put<n>","webhook_url":"canary"}`, idle: []string{`{"name":"transport<n>"}`},
 		diff: []string{`"diff":{"name":{"new_value":"put<n>","previous_value":"transport<n>"},"webhook_url":` + starsToStars + `}`}},
 	{route: "PATCH /api/v3/events/transports/{uuid}/", about: "model_updated authentik_events notificationtransport", name: "transport<n>",
-		body: `{"mode":"local","webhook_url":""}`, refused: `{"mode":"x"}`, idle: []string{`{}`, `{"webhook_url":"` + canaryHook + `old"}`},
+		body: `{"mode":"local","webhook_url":""}`, refused: `{"mode":"x"}`,
+		idle: []string{`{}`, `{"webhook_url":"` + canaryHook + `old"}`, `{"disabled_at":null}`, `{"secret":""}`},
 		diff: []string{`"diff":{"mode":{"new_value":"local","previous_value":"webhook"},"webhook_url":{"new_value":"","previous_value":"********************"}}`}},
+	{route: "POST /api/belfry/deliveries/{uuid}/retry/", about: "model_updated belfry delivery", name: "transport<n> to akadmin",
+		diff: []string{`"diff":{"state":{"new_value":"pending","previous_value":"dead"}}`}},
+	{route: "POST /api/belfry/deliveries/{uuid}/cancel/", about: "model_updated belfry delivery", name: "transport<n> to akadmin",
+		diff: []string{`"diff":{"state":{"new_value":"cancelled","previous_value":"pending"}}`}},
+	{route: "POST /api/belfry/deliveries/retry/", about: "model_updated belfry delivery", name: "1 delivery",
+		diff: []string{`"diff":{"state":{"new_value":"pending","previous_value":["dead"]}}`}},
 	{route: "DELETE /api/v3/events/transports/{uuid}/", about: "model_deleted authentik_events notificationtransport", name: "transport<n>"},
 
 	{route: "POST /api/v3/policies/event_matcher/", about: "model_created authentik_policies_event_matcher eventmatcherpolicy", name: "new<n>",
@@ -205,6 +215,27 @@ func (w *trailWorld) renew() {
 		r := w.must(201, "POST", "/api/v3/"+made.path, w.fill(made.body))
 		w.vars[made.kind] = fmt.Sprint(r.get("pk"))
 	}
+	w.renewDeliveries()
+}
+
+// renewDeliveries makes one delivery that waits and one that is dead, the only ones.
+func (w *trailWorld) renewDeliveries() {
+	w.t.Helper()
+	due := int64(0)
+	waiting := delivery.Delivery{PK: sqldb.NewID(), EventPK: w.vars["event"], TransportName: "transport" + w.vars["n"], Username: "akadmin",
+		TransportPK: w.vars["transport"], UserPK: 1, Mode: delivery.ModeWebhook, State: delivery.StatePending, Body: "canary", Due: &due}
+	dead := waiting
+	dead.PK, dead.State, dead.Due = sqldb.NewID(), delivery.StateDead, nil
+	w.vars["waiting"], w.vars["delivery"] = waiting.PK, dead.PK
+	err := w.db.Write(w.t.Context(), func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec("DELETE FROM delivery"); err != nil {
+			return err
+		}
+		return delivery.Insert(tx, []delivery.Delivery{waiting, dead})
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // fill puts the keys of the objects into a text.
@@ -217,12 +248,15 @@ func (w *trailWorld) fill(text string) string {
 
 // kindOf is which of the objects a route is about.
 func kindOf(route string) string {
+	if strings.HasSuffix(route, "/cancel/") {
+		return "waiting"
+	}
 	for prefix, kind := range map[string]string{
 		"core/users/": "user", "core/groups/": "group", "core/tokens/": "token", "events/rules/": "rule",
 		"events/transports/": "transport", "policies/event_matcher/": "matcher", "policies/bindings/": "binding", "events/events/": "event",
-		"policies/expression/": "expression", "policies/all/": "expression", "propertymappings/notification/": "mapping",
+		"policies/expression/": "expression", "policies/all/": "expression", "propertymappings/notification/": "mapping", "deliveries/": "delivery",
 	} {
-		if strings.Contains(route, "/api/v3/"+prefix) {
+		if strings.Contains(route, "/api/v3/"+prefix) || strings.Contains(route, "/api/belfry/"+prefix) {
 			return kind
 		}
 	}
@@ -270,7 +304,7 @@ func (w *trailWorld) dump() string {
 	var out strings.Builder
 	err := w.db.Read(w.t.Context(), func(tx *sqldb.Tx) error {
 		for _, table := range []string{"serial", "generation", "app_user", "user_group", "membership", "token", "transport", "rule",
-			"rule_transport", "mapping", "policy", "binding", "event", "notification"} {
+			"rule_transport", "mapping", "policy", "binding", "event", "notification", "delivery"} {
 			if err := dumpTable(tx, table, &out); err != nil {
 				return err
 			}
@@ -408,8 +442,12 @@ func TestEveryChangeWritesOneTrailEvent(t *testing.T) {
 		words := strings.Fields(c.about)
 		method, path := w.target(c)
 		path, _, _ = strings.Cut(path, "?")
+		model := `"pk":` + pk + `,`
+		if c.name == "1 delivery" { // as many as match are changed
+			model = `"pk":null,`
+		}
 		for _, want := range append(c.diff,
-			`{"model":{"pk":`+pk+`,"app":"`+words[1]+`","name":`+quote(c.name)+`,"model_name":"`+words[2]+`"}`,
+			`{"model":{`+model+`"app":"`+words[1]+`","name":`+quote(c.name)+`,"model_name":"`+words[2]+`"}`,
 			`"http_request":{"args":{"next":"home","token":"********************"},"path":"`+path+`","method":"`+method+`"}`) {
 			if want = w.fill(want); !strings.Contains(string(e.Context), want) {
 				t.Errorf("want %s\nin   %s", want, e.Context)

@@ -198,6 +198,8 @@ const sections = {
       { name: 'npm-hook-put' }, { mode: 'webhook_slack' }, { webhookUrl: `${url}/slack` }, { sendOnce: true, search: 'NPM-HOOK' }]);
     const user = await makeRule('npm-hook-user', { transports: [last.pk] });
     c.same('used by', await uses('events_transports', { uuid: last.pk }), [`notificationrule ${user.pk} cascade_many`]);
+    const inbox = await c.call('events_transports_create', { notificationTransportRequest: { name: 'npm-inbox', mode: 'local' } });
+    c.same('test', (await c.call('events_transports_test_create', { uuid: inbox.pk })).messages, []);
     await gone('events_transports', { uuid: last.pk });
   },
 

@@ -117,13 +117,16 @@ var LoggedList = &drf.ListSpec{
 // RetryList is what POST /api/belfry/deliveries/retry/ takes.
 var RetryList = &drf.ListSpec{Filters: loggedFilters, Search: true}
 
-// changed is how a change of a delivery's state stands in the trail.
+// changed is how a change of a delivery's state stands in the trail. Of one that stays pending it is the next attempt that changes.
 func (l *Logged) changed(state string) trail.Change {
-	return trail.Change{
-		Action: trail.Updated, App: "belfry", Model: "delivery", PK: trail.HexPK(l.PK),
-		Name: l.TransportName + " to " + l.Username,
-		Diff: []drf.FieldChange{{Name: "state", Previous: quoted(l.State), Next: quoted(state)}},
+	c := trail.Change{Action: trail.Updated, App: "belfry", Model: "delivery", PK: trail.HexPK(l.PK), Name: l.TransportName + " to " + l.Username}
+	switch {
+	case state != l.State:
+		c.Diff = []drf.FieldChange{{Name: "state", Previous: quoted(l.State), Next: quoted(state)}}
+	case l.Due != nil && *l.Due > 0:
+		c.Diff = []drf.FieldChange{{Name: "next_attempt_at", Previous: quoted(drf.FormatTime(*l.Due)), Next: "null"}}
 	}
+	return c
 }
 
 // startedMany is how the sending again of n deliveries that were in one of the states stands in the trail.
@@ -135,8 +138,12 @@ func startedMany(n int64, states []string) trail.Change {
 		}
 		previous = drf.AppendString(previous, state)
 	}
+	name := strconv.FormatInt(n, 10) + " deliveries"
+	if n == 1 {
+		name = "1 delivery"
+	}
 	return trail.Change{
-		Action: trail.Updated, App: "belfry", Model: "delivery", PK: "null", Name: strconv.FormatInt(n, 10) + " deliveries",
+		Action: trail.Updated, App: "belfry", Model: "delivery", PK: "null", Name: name,
 		Diff: []drf.FieldChange{{Name: "state", Previous: drf.JSON(append(previous, ']')), Next: quoted(StatePending)}},
 	}
 }

@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"slices"
@@ -25,6 +26,7 @@ const (
 // Operation describes one verb of a route.
 type Operation struct {
 	Method, Path string // the path as the router has it
+	ID           string // its name; "" for the usual one
 	Says         string // in one sentence what it does
 	Open         bool   // needs no credentials
 	Takes        *drf.Shape
@@ -104,7 +106,7 @@ func words(path string) (words []string) {
 
 func (c *components) operation(o *Operation, path string) Map {
 	parts := words(path)
-	m := Map{{"operationId", o.id(parts)}}
+	m := Map{{"operationId", cmp.Or(o.ID, o.id(parts))}}
 	if o.Says != "" {
 		m.set("description", o.Says)
 	}

@@ -151,14 +151,15 @@ func CheckSecret(secret string) error {
 }
 
 func newSigner(secret string) (*standardwebhooks.Webhook, error) {
+	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errSecret
+	}
 	key := []byte(secret)
 	if encoded, ok := strings.CutPrefix(secret, secretPrefix); ok {
 		var err error
 		if key, err = base64.StdEncoding.DecodeString(encoded); err != nil {
 			return nil, errSecret
 		}
-	} else if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errSecret
 	}
 	if len(key) < 24 || len(key) > 64 {
 		return nil, errSecret

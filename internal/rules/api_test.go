@@ -80,7 +80,7 @@ func eventAction(event drf.JSON) (Subject, *drf.Errors) {
 	if err := json.Unmarshal([]byte(event), &e); err != nil || e.Action == "refused" {
 		errs.Add("action", "No.")
 	}
-	return Subject{Action: e.Action}, errs
+	return Subject{Action: e.Action, Input: script.Input{Event: &script.Event{Action: e.Action}}}, errs
 }
 
 // The people of the tests: ann and ben are operators, cat has left, dan is in no group; leads are operators too.
@@ -223,7 +223,7 @@ func TestEveryChangeRaisesTheGeneration(t *testing.T) {
 		for path, bodies := range map[string][3]string{
 			"/rules/":       {`{"name":"a"}`, `{"name":"b"}`, `{"severity":"alert"}`},
 			"/matchers/":    {`{"name":"a"}`, `{"name":"b"}`, `{"app":"authentik.core"}`},
-			"/expressions/": {`{"name":"a","expression":"x"}`, `{"name":"b","expression":"y"}`, `{"expression":"z"}`},
+			"/expressions/": {`{"name":"a","expression":"return 1"}`, `{"name":"b","expression":"return 2"}`, `{"expression":"return 3"}`},
 			"/bindings/":    {`{"target":"` + target + `","group":"` + operators + `","order":0}`, `{"target":"` + target + `","order":1}`, `{"enabled":false}`},
 		} {
 			last := c.generation()

@@ -84,7 +84,7 @@ func (v *evaluation) policy(b *Binding) (Verdict, error) {
 		return said, err
 	}
 	v.verdicts[*b.PolicyPK] = said
-	if said.Failure != "" || b.policy.ExecutionLogging {
+	if said.Failure != "" || b.asked().ExecutionLogging {
 		v.executions = append(v.executions, Execution{Verdict: said, Policy: b.policyObject(), Binding: bindingKind.Object(b)})
 	}
 	return said, nil
@@ -120,6 +120,14 @@ func (e *ExpressionPolicy) run(ctx context.Context, runner *script.Runner, in sc
 		err = context.Cause(ctx)
 	}
 	return Verdict{Failure: err.Error(), Messages: result.Messages}
+}
+
+// asked is the policy of a binding that has one.
+func (b *Binding) asked() *Policy {
+	if b.matcher != nil {
+		return &b.matcher.Policy
+	}
+	return &b.expression.Policy
 }
 
 // policyObject names the policy of a binding for the log.

@@ -84,12 +84,9 @@ func (s *Snapshot) loadBindings(tx *sqldb.Tx) (err error) {
 			if b.PolicyPK == nil {
 				continue
 			}
-			if b.matcher = matchers[*b.PolicyPK]; b.matcher != nil {
-				b.policy = &b.matcher.Policy
-			} else if b.expression = expressions[*b.PolicyPK]; b.expression != nil {
-				b.policy = &b.expression.Policy
-				s.scripted = s.scripted || b.Enabled
-			}
+			b.matcher, b.expression = matchers[*b.PolicyPK], expressions[*b.PolicyPK]
+			b.policy = b.asked()
+			s.scripted = s.scripted || b.Enabled && b.expression != nil
 		}
 		slices.SortFunc(s.bindings[r.PK], func(a, b Binding) int {
 			return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.PK, b.PK))

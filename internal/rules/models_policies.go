@@ -177,12 +177,6 @@ func (e *ExpressionPolicy) prepare() *ExpressionPolicy {
 	return e
 }
 
-// runnable answers what is wrong with an expression that cannot be run, and where.
-func runnable(source string) error {
-	_, err := script.Compile(source)
-	return err
-}
-
 func newExpression() ExpressionPolicy { return ExpressionPolicy{Policy: newPolicy(kindExpression)} }
 
 // ExpressionPatch is what a request asks to be changed of an expression policy.
@@ -200,7 +194,7 @@ func (p *ExpressionPatch) apply(e *ExpressionPolicy) {
 var ExpressionSerializer = drf.NewSerializer("ExpressionPolicy", append(policyFields(
 	func(e *ExpressionPolicy) *Policy { return &e.Policy }, func(p *ExpressionPatch) *PolicyPatch { return &p.PolicyPatch }),
 	drf.Text("expression", func(e *ExpressionPolicy) string { return e.Expression },
-		func(p *ExpressionPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret(), drf.Valid(runnable)),
+		func(p *ExpressionPatch) *drf.Field[string] { return &p.Expression }, drf.Required(), drf.Secret(), drf.Valid(script.Check)),
 )...)
 
 // ExpressionList is what GET /policies/expression/ takes.

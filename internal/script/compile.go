@@ -104,3 +104,9 @@ func undefined(message string) string {
 	}
 	return "undefined: " + name + "; known are " + strings.Join(known(), ", ")
 }
+
+// Check is what is wrong with the source of an expression, nil if it can be compiled.
+func Check(source string) error {
+	_, err := Compile(source)
+	return err
+}
