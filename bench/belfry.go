@@ -77,7 +77,7 @@ func (b *belfry) build(ctx context.Context) error {
 // start starts the server and waits until it is ready.
 func (b *belfry) start(ctx context.Context, database string) error {
 	b.process, b.log = exec.CommandContext(ctx, b.binary, "serve", "--listen", "127.0.0.1:0", "--database", database), &logBuffer{}
-	b.process.Env = []string{"BELFRY_BOOTSTRAP_TOKEN=" + token}
+	b.process.Env = []string{"BELFRY_BOOTSTRAP_TOKEN=" + token, "BELFRY_OUTBOUND_ALLOW=loopback"}
 	b.process.Stderr = b.log
 	out, err := b.process.StdoutPipe()
 	if err != nil {

@@ -25,7 +25,8 @@ type options struct {
 	time        time.Duration // of one measurement
 	dir         string        // where the database and the file for the fsyncs are made
 	connections []int
-	items       int // notifications that one row works on
+	items       int  // notifications that one row works on
+	deliveries  bool // what is sent is measured, and nothing else
 }
 
 func main() {
@@ -64,6 +65,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.IntVar(&o.runs, "runs", 3, "how often each measurement is made; the table shows the median")
 	flags.DurationVar(&o.time, "time", 3*time.Second, "how long one measurement takes")
 	flags.StringVar(&o.dir, "dir", "", "a directory on the disk to measure (default: a new one in the current directory)")
+	flags.BoolVar(&o.deliveries, "deliveries", false, "measure deliveries to receivers of its own, and how little they disturb, instead of the rest")
 	quick := flags.Bool("quick", false, "one short run with fewer connections, to see that it works")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -89,6 +91,9 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) (err er
 	}
 	b := &bench{options: o, dir: dir}
 	defer func() { err = errors.Join(err, b.close()) }()
+	if o.deliveries {
+		return b.measureDeliveries(ctx, out, errs)
+	}
 	rows, err := b.prepare(ctx)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ func TestLongerRetryAfterReplacesTheNextWait(t *testing.T) {
 				after(48 * time.Hour)
 				r.want(id, StateDelivered, 2)
 				got := in.requests()
+				if len(got) != 2 {
+					t.Fatalf("%d requests, want 2", len(got))
+				}
 				if wait := got[1].at.Sub(got[0].at); wait < test.low || wait > test.high {
 					t.Errorf("the wait was %v, want %v to %v", wait, test.low, test.high)
 				}
