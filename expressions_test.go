@@ -319,16 +319,16 @@ func TestNoExpressionRunsInsideAWrite(t *testing.T) {
 		admins := f.admins()
 		group := f.must(201, "POST", "/api/v3/core/groups/", `{"name":"to be deleted"}`).str("pk")
 		// It is stopped after a second. What was stopped rests: each is another one.
-		endless := func(n int) string { return fmt.Sprintf("text = %q\nwhile True:\n  text.count('b')", strings.Repeat("a", n)) }
-		mapping := f.must(201, "POST", "/api/v3/propertymappings/notification/", `{"name":"m","expression":`+f.text(endless(20001))+`}`).str("pk")
+		endless := func(n int) string { return fmt.Sprintf("text = %q\nwhile True:\n  text.count('ab')", strings.Repeat("a", n)) }
+		mapping := f.must(201, "POST", "/api/v3/propertymappings/notification/", `{"name":"m","expression":`+f.text(endless(50001))+`}`).str("pk")
 		transport := f.must(201, "POST", "/api/v3/events/transports/", `{"name":"inbox","mode":"local","webhook_mapping":"`+mapping+`"}`).str("pk")
 		for _, c := range []struct {
 			name, action, source, transports string
 			cause                            func() reply
 		}{
-			{"a policy, of a posted event", "login", endless(20002), ``,
+			{"a policy, of a posted event", "login", endless(50002), ``,
 				func() reply { return f.call(adminKey, "POST", eventsPath, `{"action":"login","app":"x"}`) }},
-			{"a policy, of a change", "model_deleted", endless(20003), ``,
+			{"a policy, of a change", "model_deleted", endless(50003), ``,
 				func() reply { return f.call(adminKey, "DELETE", "/api/v3/core/groups/"+group+"/", "") }},
 			{"a mapping, of a posted event", "logout", "return True", `"` + transport + `"`,
 				func() reply { return f.call(adminKey, "POST", eventsPath, `{"action":"logout","app":"x"}`) }},
