@@ -168,12 +168,13 @@ func (m *Mailer) message(id string, to Person, content Mail) (*mail.Msg, error) 
 	if err != nil || address.Address != to.Email {
 		return nil, fail(ErrPermanent, fmt.Sprintf("%q is not the address of a mailbox", to.Email), nil)
 	}
-	address.Name = oneLine(cmp.Or(to.Name, to.Username))
+	// net/mail does not encode a backslash where it should.
+	address.Name = strings.ReplaceAll(headerText(cmp.Or(to.Name, to.Username)), `\`, "/")
 	_, host, _ := strings.Cut(m.from.Address, "@")
 	message := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	message.FromMailAddress(m.from)
 	message.ToMailAddress(address)
-	message.Subject(oneLine(content.Subject))
+	message.Subject(headerText(content.Subject))
 	message.SetMessageIDWithValue(id + "@" + host)
 	message.SetDate()
 	message.SetGenHeader("Auto-Submitted", "auto-generated") // nobody's absence note answers it
@@ -181,3 +182,6 @@ func (m *Mailer) message(id string, to Person, content Mail) (*mail.Msg, error) 
 	message.AddAlternativeString(mail.TypeTextHTML, content.HTML)
 	return message, nil
 }
+
+// headerText is text as it may stand in a header: on one line, and without what a reader of mail would decode.
+func headerText(text string) string { return strings.ReplaceAll(oneLine(text), "=?", "= ?") }
