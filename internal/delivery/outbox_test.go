@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -114,6 +115,28 @@ func TestWorkersBesideEachOtherClaimEachDeliveryOnce(t *testing.T) {
 		for _, id := range ids {
 			if times[id] != 1 {
 				t.Errorf("a delivery was claimed %d times", times[id])
+			}
+		}
+	})
+}
+
+func TestWorkersOfSeveralProcessesSendEachDeliveryOnce(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		if !r.db.Postgres() {
+			t.Skip("one process has a SQLite file open")
+		}
+		in := r.transport("ops", nil)
+		ids := r.deliver(100, "ops")
+		for range 3 {
+			r.start()
+		}
+		for deadline := time.Now().Add(20 * time.Second); len(in.ids()) < len(ids) && time.Now().Before(deadline); {
+			runtime.Gosched()
+		}
+		got := in.ids()
+		for _, id := range ids {
+			if got[id] != 1 {
+				t.Errorf("a delivery arrived %d times, want once", got[id])
 			}
 		}
 	})
