@@ -83,7 +83,7 @@ func (p *program) crashRules(receiver string) {
 func TestMatchedEventsAreDeliveredAcrossKills(t *testing.T) {
 	events, pause := int64(2000), 30*time.Millisecond // 8 clients, so that posting takes some kills
 	if testing.Short() {
-		events = 400
+		events, pause = 400, 100*time.Millisecond
 	}
 	f := &flaky{failed: map[string]bool{}, taken: map[string]int{}, bodies: map[string]string{}, ids: map[string]string{}, wrong: map[string]struct{}{}}
 	receiver := httptest.NewServer(f)
