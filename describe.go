@@ -71,6 +71,8 @@ var special = map[string]openapi.Operation{
 		Status: http.StatusOK, Answers: delivery.LoggedDetailSerializer.Shape()},
 	"POST /api/belfry/deliveries/retry/": {ID: "api_belfry_deliveries_retry_all_create", Says: "Sends all that match, the dead ones unless states are named.",
 		Query: delivery.RetryList, Status: http.StatusOK, Answers: delivery.RetriedSerializer.Shape()},
+	"GET /api/belfry/presets/": {Says: "Webhook mappings that are ready for some services.",
+		Status: http.StatusOK, Answers: delivery.PresetSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/policies/all/types/": {Says: "The kinds of policies.",
 		Status: http.StatusOK, Answers: drf.KindSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/policies/all/cache_info/": {Says: "How many results are cached: none ever are.",

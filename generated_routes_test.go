@@ -89,6 +89,7 @@ func kinds() map[string]kind {
 		"/api/v3/events/system_tasks/{uuid}/":           {object: taskSerializer.Shape(), weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/run/":       {weight: 1},
 		"/api/v3/policies/all/":                         {object: rules.PolicySerializer.Shape(), list: rules.PolicyList, table: "policy"},
+		"/api/belfry/presets/":                          {plain: delivery.PresetSerializer.Shape(), weight: 1},
 		"/api/v3/policies/all/types/":                   {plain: drf.KindSerializer.Shape(), weight: 2},
 		"/api/v3/policies/all/cache_info/":              {object: rules.PolicyCacheSerializer.Shape(), weight: 1},
 		"/api/v3/policies/all/cache_clear/":             {weight: 1},

@@ -227,6 +227,8 @@ func (g *generator) string(info *drf.Info) string {
 	switch info.Name {
 	case "hyperlink":
 		return oneOf(g, `""`, `"/x"`, `"https://example.com/?a=b"`)
+	case "expression":
+		return quote("return " + oneOf(g, "True", "notification.body", "{'text': f'{event.action!r}'}", g.word()))
 	case "path":
 		return oneOf(g, `"users"`, `"users/`+g.fresh()+`"`)
 	case "key", "password":

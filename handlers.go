@@ -176,6 +176,7 @@ func (s *server) ruleRoutes() []route {
 		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(strict, de.GetMapping),
 			put(admin, de.UpdateMapping), patch(admin, de.UpdateMapping), remove(admin, de.DeleteMapping)}},
 		{"/api/v3/propertymappings/notification/{pm_uuid}/used_by/", []verb{get(admin, de.MappingUsedBy)}},
+		{"/api/belfry/presets/", []verb{get(admin, de.ListPresets)}},
 
 		{"/api/v3/policies/all/", []verb{get(admin, ru.ListPolicies)}},
 		{"/api/v3/policies/all/types/", []verb{get(admin, ru.PolicyTypes)}},

@@ -80,6 +80,7 @@ func each(t *testing.T, test func(c *client)) {
 		handle("/mappings/{pm_uuid}/", map[string]func(http.ResponseWriter, *http.Request) error{
 			"GET": api.GetMapping, "PUT": api.UpdateMapping, "PATCH": api.UpdateMapping, "DELETE": api.DeleteMapping,
 		})
+		handle("/presets/", map[string]func(http.ResponseWriter, *http.Request) error{"GET": api.ListPresets})
 		handle("/mappings/{pm_uuid}/used_by/", map[string]func(http.ResponseWriter, *http.Request) error{
 			"GET": api.MappingUsedBy,
 		})

@@ -312,7 +312,7 @@ func sortMethod(l *starlark.List) starlark.Value {
 		}
 		sorted, err := starlark.Call(thread, starlark.Universe["sorted"], starlark.Tuple{l}, kwargs)
 		if err != nil {
-			return nil, cause(err)
+			return nil, err
 		}
 		return starlark.None, setElements(l, elementsOf(sorted.(*starlark.List)))
 	})

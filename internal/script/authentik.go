@@ -12,47 +12,53 @@ import (
 // A search takes a time that is bounded by the length of the text and of the compiled pattern, because RE2 does not
 // backtrack; nothing can stop it in between.
 const (
-	maxPattern = 1 << 10 // bytes
-	maxSearch  = 100_000_000
+	maxPattern = 1 << 10     // bytes
+	maxProgram = 10_000      // instructions that it is compiled to
+	maxSearch  = 100_000_000 // instructions times bytes of the text
 )
 
 // compilePattern reads a pattern of Python's re, which RE2 knows most of.
-func compilePattern(pattern string) (*regexp.Regexp, error) {
+func compilePattern(pattern string) (compiled *regexp.Regexp, instructions int, err error) {
 	if len(pattern) > maxPattern {
-		return nil, words("a pattern may have 1,024 bytes")
+		return nil, 0, words("a pattern may have 1,024 bytes")
 	}
-	compiled, err := regexp.Compile(pattern)
-	if err == nil {
-		return compiled, nil
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, 0, unreadable(pattern, err)
 	}
+	program, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, 0, unreadable(pattern, err)
+	}
+	if len(program.Inst) > maxProgram {
+		return nil, 0, words("the pattern %s repeats too much", quote(pattern))
+	}
+	compiled, err = regexp.Compile(pattern)
+	return compiled, len(program.Inst), err
+}
+
+// unreadable says why a pattern cannot be read.
+func unreadable(pattern string, err error) error {
 	for _, form := range []struct{ text, name string }{{"(?=", "lookaheads (?=…)"}, {"(?!", "lookaheads (?!…)"}, {"(?<=", "lookbehinds (?<=…)"},
 		{"(?<!", "lookbehinds (?<!…)"}, {"(?>", "atomic groups (?>…)"}, {"(?(", "conditions (?(…)"}, {"(?P=", "references (?P=…)"}} {
 		if strings.Contains(pattern, form.text) {
-			return nil, words("the pattern %s has %s, which are not known here: match more and look at the rest with another call", quote(pattern), form.name)
+			return words("the pattern %s has %s, which are not known here: match more and look at the rest with another call", quote(pattern), form.name)
 		}
 	}
 	why := err.Error()
 	if e, ok := err.(*syntax.Error); ok {
 		why = e.Code.String() + " " + e.Expr
 	}
-	return nil, words("the pattern %s cannot be read: %s", quote(pattern), why)
+	return words("the pattern %s cannot be read: %s", quote(pattern), why)
 }
 
 // searchable compiles a pattern to be searched for in value.
 func searchable(pattern, value string) (*regexp.Regexp, error) {
-	compiled, err := compilePattern(pattern)
+	compiled, instructions, err := compilePattern(pattern)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return nil, err
-	}
-	program, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	if len(value) > MaxInput || len(value)*len(program.Inst) > maxSearch {
+	if len(value) > MaxInput || len(value)*instructions > maxSearch {
 		return nil, words("this pattern is too large for a text of %d characters", len(value))
 	}
 	return compiled, nil
@@ -79,29 +85,49 @@ func regexReplace(thread *starlark.Thread, args starlark.Tuple, kwargs []starlar
 	if err != nil {
 		return nil, err
 	}
+	pieces, err := piecesOf(compiled, replacement)
+	if err != nil {
+		return nil, err
+	}
 	var w writer
 	last := 0
 	for _, match := range compiled.FindAllStringSubmatchIndex(value, -1) {
 		w.write(value[last:match[0]])
-		if err := expand(&w, compiled, replacement, value, match); err != nil {
-			return nil, err
+		for _, p := range pieces {
+			if p.group < 0 {
+				w.write(p.text)
+			} else {
+				w.write(submatch(value, match, p.group))
+			}
 		}
-		last = match[1]
+		if last = match[1]; w.over {
+			break
+		}
 	}
 	w.write(value[last:])
 	return w.result(meterOf(thread))
 }
 
-var reference = regexp.MustCompile(`\\(?:g<(\w+)>|(\d{1,2})|(.))`)
+// piece is a part of a replacement: text, or the group of a match.
+type piece struct {
+	text  string
+	group int // -1: text
+}
 
-// expand writes what a match is replaced by; \1 and \g<name> are its groups.
-func expand(w *writer, pattern *regexp.Regexp, replacement, value string, match []int) error {
+var (
+	reference = regexp.MustCompile(`\\(?:g<(\w+)>|(\d{1,2})|(.))`)
+	unescaped = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\r`, "\r", `\\`, `\`)
+)
+
+// piecesOf reads a replacement; \1 and \g<name> in it are groups of the pattern.
+func piecesOf(pattern *regexp.Regexp, replacement string) ([]piece, error) {
+	var pieces []piece
 	last := 0
 	for _, r := range reference.FindAllStringSubmatchIndex(replacement, -1) {
-		w.write(replacement[last:r[0]])
+		pieces = append(pieces, piece{replacement[last:r[0]], -1})
 		last = r[1]
 		if r[6] >= 0 { // an escape
-			w.write(strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\r`, "\r", `\\`, `\`).Replace(replacement[r[0]:r[1]]))
+			pieces = append(pieces, piece{unescaped.Replace(replacement[r[0]:r[1]]), -1})
 			continue
 		}
 		name := submatch(replacement, r, 1) + submatch(replacement, r, 2)
@@ -110,12 +136,11 @@ func expand(w *writer, pattern *regexp.Regexp, replacement, value string, match 
 			group = pattern.SubexpIndex(name)
 		}
 		if group < 0 || group > pattern.NumSubexp() {
-			return words("the pattern has no group %s", name)
+			return nil, words("the pattern has no group %s", name)
 		}
-		w.write(submatch(value, match, group))
+		pieces = append(pieces, piece{group: group})
 	}
-	w.write(replacement[last:])
-	return nil
+	return append(pieces, piece{replacement[last:], -1}), nil
 }
 
 // submatch is the nth group of a match in text, "" where it took no part.

@@ -135,7 +135,7 @@ func integer(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tup
 	}
 	v, err := starlark.Call(thread, starlark.Universe["int"], args, kwargs)
 	if err != nil {
-		return nil, cause(err)
+		return nil, err
 	}
 	return v, nil
 }
@@ -174,7 +174,7 @@ func format(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tupl
 func rangeOf(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	r, err := starlark.Call(thread, starlark.Universe["range"], args, kwargs)
 	if err != nil {
-		return nil, cause(err)
+		return nil, err
 	}
 	if starlark.Len(r) > maxParts {
 		return nil, words("a range may have 100,000 numbers")

@@ -1,7 +1,6 @@
 package script
 
 import (
-	"errors"
 	"fmt"
 
 	"go.starlark.net/starlark"
@@ -142,18 +141,10 @@ func metered(f *starlark.Builtin) *starlark.Builtin {
 		}
 		result, err := starlark.Call(thread, f, args, kwargs)
 		if err != nil {
-			return nil, cause(err)
+			return nil, err
 		}
 		return result, m.charge(size(result))
 	})
-}
-
-// cause is what was wrong within a call, without the stack around it.
-func cause(err error) error {
-	if e, ok := errors.AsType[*starlark.EvalError](err); ok && len(e.CallStack) > 0 && e.CallStack.At(0).Pos.Line == 0 {
-		return e.Unwrap()
-	}
-	return err
 }
 
 // words makes an error out of a sentence.

@@ -207,13 +207,7 @@ func characters(v starlark.Value) starlark.Value {
 // slice is x[low:high:step]; strings are cut between characters.
 func slice(m *meter, args starlark.Tuple) (starlark.Value, error) {
 	if text, ok := args[0].(starlark.String); ok {
-		runes := []rune(string(text))
-		var out strings.Builder
-		err := eachIndex(len(runes), args[1:], func(i int) { out.WriteRune(runes[i]) })
-		if err != nil {
-			return nil, err
-		}
-		return starlark.String(out.String()), m.charge(out.Len())
+		return sliceText(m, string(text), args[1:])
 	}
 	sequence, ok := args[0].(starlark.Indexable)
 	if !ok {
@@ -227,6 +221,41 @@ func slice(m *meter, args starlark.Tuple) (starlark.Value, error) {
 		return starlark.Tuple(elements), m.charge(slot * len(elements))
 	}
 	return starlark.NewList(elements), m.charge(slot * len(elements))
+}
+
+// sliceText cuts a text between characters, without a copy where it can.
+func sliceText(m *meter, text string, bounds starlark.Tuple) (starlark.Value, error) {
+	n := utf8.RuneCountInString(text)
+	if bounds[2] == starlark.None {
+		low, err := clamped(bounds[0], 0, n, 0, n)
+		if err != nil {
+			return nil, err
+		}
+		high, err := clamped(bounds[1], n, n, 0, n)
+		text = text[offset(text, low):]
+		text = text[:offset(text, max(high-low, 0))]
+		if err == nil {
+			err = m.charge(len(text))
+		}
+		return starlark.String(text), err
+	}
+	runes := []rune(text)
+	var out strings.Builder
+	if err := eachIndex(n, bounds, func(i int) { out.WriteRune(runes[i]) }); err != nil {
+		return nil, err
+	}
+	return starlark.String(out.String()), m.charge(out.Len())
+}
+
+// offset is where the nth character of a text begins, in bytes.
+func offset(text string, n int) int {
+	for i := range text {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(text)
 }
 
 // eachIndex visits what low, high and step, each None or a number, choose of n parts.

@@ -209,7 +209,7 @@ func checkPattern(e *syntax.CallExpr) {
 		return
 	}
 	if literal, ok := e.Args[1].(*syntax.Literal); ok && literal.Token == syntax.STRING {
-		if _, err := compilePattern(literal.Value.(string)); err != nil {
+		if _, _, err := compilePattern(literal.Value.(string)); err != nil {
 			panic(&misplaced{literal.TokenPos, err.Error()})
 		}
 	}
