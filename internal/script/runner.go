@@ -15,6 +15,9 @@ const (
 	rest    = 10 * time.Second // of a program that overran a limit
 )
 
+// ErrBusy is the error of a run that did not begin, because those before it took too long. The expression itself has not failed.
+var ErrBusy error = &Error{Message: "another expression has been running for too long: try again in a moment"}
+
 // Runner runs programs, one at a time. An expression therefore takes one processor at most, for a second at most.
 type Runner struct {
 	slot  chan struct{} // holds one value while a program runs
@@ -87,7 +90,7 @@ func (r *Runner) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return &Error{Message: "another expression has been running for too long: try again in a moment"}
+		return ErrBusy
 	}
 }
 
