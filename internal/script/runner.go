@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -162,8 +163,11 @@ func evaluate(thread *starlark.Thread, m *meter, p *Program, in Input) (Result, 
 	result := Result{JSON: document, Passing: bool(value.Truth()), Messages: m.messages}
 	if n, ok := env["notification"].(*object); ok {
 		body, _ := starlark.AsString(n.values["body"])
-		if len(body) > MaxInput {
+		switch {
+		case len(body) > MaxInput:
 			return Result{}, words("notification.body has more than 64 KiB")
+		case strings.Contains(body, "\x00"):
+			return Result{}, words("notification.body may not hold the character \\0, which no database keeps")
 		}
 		result.Body = body
 	}
