@@ -134,9 +134,11 @@ func TestHostileReceiverCostsAnAttemptAndNoMore(t *testing.T) {
 
 func TestSlowBodyOfAnAnswerIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan struct{})
 		client := NewClient(Options{Dial: func(context.Context, string, string) (net.Conn, error) {
 			here, there := net.Pipe()
 			go func() {
+				defer close(gone)
 				defer there.Close()
 				if request, err := http.ReadRequest(bufio.NewReader(there)); err != nil || request.Method != http.MethodPost {
 					t.Errorf("got %v, %v", request, err)
@@ -154,9 +156,10 @@ func TestSlowBodyOfAnAnswerIsNotWaitedFor(t *testing.T) {
 		defer client.Close()
 		began := time.Now()
 		answer, err := client.Post(t.Context(), webhook("http://receiver.example/"))
-		if took := time.Since(began); err != nil || answer.Status != 200 || took != excerptTime || len(answer.Body) != 10 {
+		if took := time.Since(began); err != nil || answer.Status != 200 || took != excerptTime || len(answer.Body) < 10 {
 			t.Errorf("got %d %q after %v, %v", answer.Status, answer.Body, took, err)
 		}
+		<-gone
 	})
 }
 
