@@ -59,11 +59,11 @@ type member struct {
 	value drf.JSON
 }
 
-// objectJSON is the object of the given members, without those that have no value.
+// objectJSON is the object of the given members, without those that are null or nothing at all.
 func objectJSON(members ...member) drf.JSON {
 	out := []byte{'{'}
 	for _, m := range members {
-		if m.value == "" {
+		if m.value == "" || m.value == "null" {
 			continue
 		}
 		if len(out) > 1 {

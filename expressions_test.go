@@ -319,7 +319,9 @@ func TestNoExpressionRunsInsideAWrite(t *testing.T) {
 		admins := f.admins()
 		group := f.must(201, "POST", "/api/v3/core/groups/", `{"name":"to be deleted"}`).str("pk")
 		// It is stopped after a second. What was stopped rests: each is another one.
-		endless := func(n int) string { return fmt.Sprintf("text = %q\nwhile True:\n  text.count('ab')", strings.Repeat("a", n)) }
+		endless := func(n int) string {
+			return fmt.Sprintf("text = %q\nwhile True:\n  text.count('ab')", strings.Repeat("a", n))
+		}
 		mapping := f.must(201, "POST", "/api/v3/propertymappings/notification/", `{"name":"m","expression":`+f.text(endless(50001))+`}`).str("pk")
 		transport := f.must(201, "POST", "/api/v3/events/transports/", `{"name":"inbox","mode":"local","webhook_mapping":"`+mapping+`"}`).str("pk")
 		for _, c := range []struct {

@@ -103,8 +103,8 @@ func kinds() map[string]kind {
 		"/api/belfry/deliveries/{uuid}/":                {object: delivery.LoggedDetailSerializer.Shape(), table: "delivery", weight: 5},
 		"/api/belfry/deliveries/{uuid}/retry/":          {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
 		"/api/belfry/deliveries/{uuid}/cancel/":         {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
-		"/api/belfry/events/{event_uuid}/explain/":      {any: true, table: "event"},
-		"/api/belfry/rules/{pbm_uuid}/dry_run/":         {any: true, acts: true, table: "rule"},
+		"/api/belfry/events/{event_uuid}/explain/":      {object: explanationSerializer.Shape(), table: "event", weight: 3},
+		"/api/belfry/rules/{pbm_uuid}/dry_run/":         {object: dryRunSerializer.Shape(), body: dryRunRequestSerializer.Shape(), asks: true, table: "rule", weight: 3},
 		"/-/health/live/":                               {weight: 1},
 		"/-/health/ready/":                              {weight: 1},
 	}

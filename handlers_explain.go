@@ -12,6 +12,7 @@ import (
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/rules"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -49,12 +50,17 @@ func (s *server) explainEvent(w http.ResponseWriter, r *http.Request) error {
 	}
 	x.rules, err = s.recorder.explain(ctx, snapshot, &e, "", explainedMost)
 	if err != nil {
-		if r.Context().Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if !cutShort(r, err) {
 			return err
 		}
 		x.complete = false
 	}
 	return explanationSerializer.Write(w, r, http.StatusOK, &x)
+}
+
+// cutShort reports whether an error is that there was no time for more, so that what is known is the answer.
+func cutShort(r *http.Request, err error) bool {
+	return r.Context().Err() == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, script.ErrBusy))
 }
 
 // snapshotNow is a snapshot that is not older than the call.
@@ -144,7 +150,7 @@ func (s *server) dryRunRule(w http.ResponseWriter, r *http.Request) error {
 	last := int64(dryRunLast)
 	in.Patch.last.Apply(&last)
 	if err := s.recorder.dryRun(ctx, snapshot, &d, last); err != nil {
-		if r.Context().Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if !cutShort(r, err) {
 			return err
 		}
 		d.complete = false

@@ -59,6 +59,9 @@ type dryResult struct {
 // dryRunPatch is the body of a dry run.
 type dryRunPatch struct{ last drf.Field[int64] }
 
+// all is a list that is answered as one, nil too.
+func all[T any](rows []T) []T { return append([]T{}, rows...) }
+
 // optional is a key, nil where it is "".
 func optional(pk string) *string {
 	if pk == "" {
@@ -82,7 +85,7 @@ var toldSerializer = drf.NewSerializer("ExplainedTransport",
 	drf.Text[told, readOnly]("mode", func(t *told) string { return t.Mode }, nil),
 	drf.Text[told, readOnly]("note", func(t *told) string { return t.Note }, nil, drf.Help("What is special about it at present.")),
 	drf.Int[told, readOnly]("notified_count", func(t *told) int64 { return t.count }, nil),
-	drf.NestedList[told, readOnly]("recipients", toldUserSerializer, func(t *told) []delivery.Receiver { return t.Receivers },
+	drf.NestedList[told, readOnly]("recipients", toldUserSerializer, func(t *told) []delivery.Receiver { return all(t.Receivers) },
 		drf.Help("The first of them.")),
 )
 
@@ -110,7 +113,7 @@ func explainedFields[M any](of func(*M) *explained) []drf.Def[M, readOnly] {
 			drf.Help("The first binding that passes.")),
 		drf.Text[M, readOnly]("nobody", func(m *M) string { return of(m).Nobody }, nil,
 			drf.Help("Why there is no recipient, where there is none.")),
-		drf.NestedList[M, readOnly]("transports", toldSerializer, func(m *M) []told { return of(m).told },
+		drf.NestedList[M, readOnly]("transports", toldSerializer, func(m *M) []told { return all(of(m).told) },
 			drf.Help("Who is notified by what; where the rule does not match, who would be.")),
 	}
 }
@@ -121,7 +124,7 @@ var explainedSerializer = drf.NewSerializer("ExplainedRule", append([]drf.Def[ex
 	drf.Choice[explained, readOnly]("severity", rules.Severities, func(x *explained) string { return x.Rule.Severity }, nil),
 	drf.Bool[explained, readOnly]("matched", func(x *explained) bool { return x.Matched }, nil),
 	drf.Text[explained, readOnly]("reason", func(x *explained) string { return x.Why }, nil, drf.Help("Why the rule does not match, where it does not.")),
-	drf.NestedList[explained, readOnly]("bindings", bindingResultSerializer, func(x *explained) []rules.BindingResult { return x.Bindings }),
+	drf.NestedList[explained, readOnly]("bindings", bindingResultSerializer, func(x *explained) []rules.BindingResult { return all(x.Bindings) }),
 }, explainedFields(func(x *explained) *explained { return x })...)...)
 
 var createdSerializer = drf.NewSerializer("ExplainedNotification",
@@ -141,17 +144,17 @@ var explanationSerializer = drf.NewSerializer("EventExplanation",
 		drf.Help("Why no rule runs for the event, where none does.")),
 	drf.Bool[explanation, readOnly]("waiting", func(x *explanation) bool { return x.waiting }, nil,
 		drf.Help("Whether the rules have yet to run for it.")),
-	drf.NestedList[explanation, readOnly]("rules", explainedSerializer, func(x *explanation) []explained { return x.rules },
+	drf.NestedList[explanation, readOnly]("rules", explainedSerializer, func(x *explanation) []explained { return all(x.rules) },
 		drf.Help("What today's rules make of it.")),
 	drf.Bool[explanation, readOnly]("complete", func(x *explanation) bool { return x.complete }, nil,
 		drf.Help("False where time was too short to ask all rules.")),
 	drf.Int[explanation, readOnly]("notification_count", func(x *explanation) int64 { return x.notified }, nil,
 		drf.Help("How many notifications of it there are.")),
-	drf.NestedList[explanation, readOnly]("notifications", createdSerializer, func(x *explanation) []createdNotification { return x.notifications },
+	drf.NestedList[explanation, readOnly]("notifications", createdSerializer, func(x *explanation) []createdNotification { return all(x.notifications) },
 		drf.Help("The first of them.")),
 	drf.Int[explanation, readOnly]("delivery_count", func(x *explanation) int64 { return x.delivered }, nil,
 		drf.Help("How many deliveries of it there are.")),
-	drf.NestedList[explanation, readOnly]("deliveries", delivery.LoggedSerializer, func(x *explanation) []delivery.Logged { return x.deliveries },
+	drf.NestedList[explanation, readOnly]("deliveries", delivery.LoggedSerializer, func(x *explanation) []delivery.Logged { return all(x.deliveries) },
 		drf.Help("The first of them.")),
 )
 
@@ -176,5 +179,5 @@ var dryRunSerializer = drf.NewSerializer("RuleDryRun",
 	drf.Int[dryRun, readOnly]("matched_count", func(d *dryRun) int64 { return d.matched }, nil),
 	drf.Bool[dryRun, readOnly]("complete", func(d *dryRun) bool { return d.complete }, nil,
 		drf.Help("False where time was too short to look at all of them.")),
-	drf.NestedList[dryRun, readOnly]("results", dryResultSerializer, func(d *dryRun) []dryResult { return d.results }),
+	drf.NestedList[dryRun, readOnly]("results", dryResultSerializer, func(d *dryRun) []dryResult { return all(d.results) }),
 )

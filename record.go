@@ -93,6 +93,9 @@ func (r *recorder) prepare(ctx context.Context, e Event) (plan, error) {
 	if err == nil {
 		p.outcome, err = r.workOut(ctx, s, &p.event, &p.columns)
 	}
+	if errors.Is(err, script.ErrBusy) { // the event is written all the same, and its rules run as soon as they can
+		return p, nil
+	}
 	return p, err
 }
 

@@ -75,7 +75,7 @@ var attemptSerializer = drf.NewSerializer("DeliveryAttempt",
 	drf.Text[Attempt, nothing]("error", func(a *Attempt) string { return a.Error }, nil),
 	drf.Text[Attempt, nothing]("answer", func(a *Attempt) string { return a.Answer }, nil,
 		drf.Help("The beginning of what the receiver said.")),
-	drf.Object[Attempt, nothing]("headers", func(a *Attempt) drf.JSON { return a.Headers }, nil,
+	drf.Any[Attempt, nothing]("headers", func(a *Attempt) drf.JSON { return a.Headers }, nil,
 		drf.Help("Those that were sent. Of those that a mapping made the values are null.")),
 )
 

@@ -101,7 +101,7 @@ type Rendered struct {
 }
 
 // Render makes what an occasion sends. It runs expressions and so belongs outside of writes. The error is that of
-// ctx; a mapping that fails is one of the Failures, and what it should have made is written as dead, to be made anew by a retry.
+// ctx or [script.ErrBusy]; a mapping that fails is one of the Failures, and what it should have made is written as dead, to be made anew by a retry.
 func (s *Snapshot) Render(ctx context.Context, runner *script.Runner, o Occasion, opt RenderOptions) (Rendered, error) {
 	var all Rendered
 	if len(o.Transports) == 0 {
@@ -226,7 +226,7 @@ func inputOf(event *script.Event, severity, summary string, user *script.User) s
 	return script.Input{Event: event, Notification: &n, User: user}
 }
 
-// run runs a mapping. The result is nil where there is none; the error is a [*Failure] or that of ctx.
+// run runs a mapping. The result is nil where there is none; the error is a [*Failure], [script.ErrBusy], or that of ctx.
 func (s *Snapshot) run(ctx context.Context, runner *script.Runner, t *Transport, mapping *string, in script.Input) (*script.Result, error) {
 	m := s.mapping(mapping)
 	if m == nil {
@@ -242,6 +242,8 @@ func (s *Snapshot) run(ctx context.Context, runner *script.Runner, t *Transport,
 		return &result, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, script.ErrBusy):
+		return nil, err
 	}
 	return nil, &Failure{TransportPK: t.PK, TransportName: t.Name, MappingPK: m.PK, MappingName: m.Name,
 		Expression: m.Expression, Message: err.Error()}

@@ -96,6 +96,14 @@ func TestSlackBodySaysASentenceOnce(t *testing.T) {
 	}
 }
 
+func TestSlackBodyHasAtMost25Fields(t *testing.T) {
+	m := withoutEvent()
+	m.Context = slices.Repeat([]Entry{{"key", "value"}}, 60)
+	if fields := slack(t, SlackBody(m, "1")).Attachments[0].Fields; len(fields) != 25 || !fields[1].Short || fields[2].Short {
+		t.Errorf("%d fields: %+v", len(fields), fields)
+	}
+}
+
 func TestSlackTextMentionsNobodyAndHidesNoLink(t *testing.T) {
 	for text, want := range map[string]string{
 		"<!channel> <!here> <!everyone>":     "&lt;!channel&gt; &lt;!here&gt; &lt;!everyone&gt;",

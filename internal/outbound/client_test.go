@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -20,6 +21,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -128,6 +130,37 @@ func TestHostileReceiverCostsAnAttemptAndNoMore(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestSlowBodyOfAnAnswerIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone := make(chan struct{})
+		client := NewClient(Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+			here, there := net.Pipe()
+			go func() {
+				defer close(gone)
+				defer there.Close()
+				if request, err := http.ReadRequest(bufio.NewReader(there)); err != nil || request.Method != http.MethodPost {
+					t.Errorf("got %v, %v", request, err)
+				}
+				io.WriteString(there, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+				for {
+					if _, err := io.WriteString(there, "y"); err != nil {
+						return
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			}()
+			return here, nil
+		}})
+		defer client.Close()
+		began := time.Now()
+		answer, err := client.Post(t.Context(), webhook("http://receiver.example/"))
+		if took := time.Since(began); err != nil || answer.Status != 200 || took != excerptTime || len(answer.Body) < 10 {
+			t.Errorf("got %d %q after %v, %v", answer.Status, answer.Body, took, err)
+		}
+		<-gone
+	})
 }
 
 func TestHangingHandshakeEndsWithTheAttempt(t *testing.T) {

@@ -170,6 +170,10 @@ func TestOrdinaryAddressesAreReached(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
+	client, dialled := counted(t, Options{Allow: []Class{LinkLocal}})
+	if _, err := client.Post(t.Context(), webhook("http://[fe80::1%25lo]:80/")); dialled.Load() != 1 {
+		t.Errorf("a link-local address needs its zone: %v", err)
+	}
 	wantRefused(t, Options{Allow: []Class{Private}}, "1.1.1.1")
 	wantRefused(t, Options{Allow: []Class{Private}}, "[2606:4700::1111]")
 	wantRefused(t, Options{Allow: []Class{External}}, "10.1.2.3")

@@ -3,9 +3,11 @@ package outbound
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -265,8 +268,23 @@ func TestFailureIsOneShortPrintableLine(t *testing.T) {
 	for _, text := range []string{"HTTP/1.1 \x1b[31mred\x07\r\n\r\n", "HTTP/1.1 200 OK\r\n\xff\xfe\u202e: x\x00\r\n\r\n", strings.Repeat("z", 3000) + "\r\n\r\n"} {
 		address := receiver(t, func(conn net.Conn) { io.WriteString(conn, text) })
 		_, err := newClient(t, onLoopback(shortTime)).Post(t.Context(), webhook("http://"+address))
-		if err == nil || len(err.Error()) > 4*longestText || strings.ContainsAny(err.Error(), "\n\r\x1b\x07\x00\u202e\xff") {
+		if err == nil || len(err.Error()) > 4*longestText || strings.ContainsAny(err.Error(), "\n\r\x1b\x07\x00\u202e") || !utf8.ValidString(err.Error()) {
 			t.Errorf("%q: %q", text, err)
 		}
+	}
+}
+
+func TestNamesInACertificateAreShownHarmless(t *testing.T) {
+	config := newAuthority(t).server(t, func(c *x509.Certificate) {
+		c.DNSNames = []string{"a\nlevel=ERROR msg=forged", "\x1b[31mred", strings.Repeat("long.", 300)}
+	})
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.TLS = config
+	web.Config.ErrorLog = log.New(t.Output(), "", 0)
+	web.StartTLS()
+	defer web.Close()
+	_, err := newClient(t, onLoopback(time.Second)).Post(t.Context(), webhook(strings.Replace(web.URL, "127.0.0.1", "localhost", 1)))
+	if err == nil || !strings.Contains(err.Error(), "forged") || len(err.Error()) > 4*longestText || strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("got %q", err)
 	}
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,24 +103,26 @@ func (v *evaluation) ask(b *Binding) (Verdict, error) {
 			fmt.Errorf("the binding's timeout of %d s passed before the expression was done", b.Timeout))
 		defer cancel()
 	}
-	said := b.expression.run(ctx, v.runner, v.subject.Input)
-	return said, v.ctx.Err()
+	said, err := b.expression.run(ctx, v.runner, v.subject.Input)
+	return said, cmp.Or(v.ctx.Err(), err)
 }
 
-// run runs the expression. It fails by what is wrong with it, or because ctx ended.
-func (e *ExpressionPolicy) run(ctx context.Context, runner *script.Runner, in script.Input) Verdict {
+// run runs the expression. It fails by what is wrong with it, or because ctx ended; the error is [script.ErrBusy].
+func (e *ExpressionPolicy) run(ctx context.Context, runner *script.Runner, in script.Input) (Verdict, error) {
 	program, err := e.program()
 	if err != nil {
-		return Verdict{Failure: err.Error()}
+		return Verdict{Failure: err.Error()}, nil
 	}
 	result, err := runner.Run(ctx, program, in)
 	switch {
 	case err == nil:
-		return Verdict{Passing: result.Passing, Messages: result.Messages}
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return Verdict{Passing: result.Passing, Messages: result.Messages}, nil
+	case errors.Is(err, script.ErrBusy):
+		return Verdict{}, err
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	}
-	return Verdict{Failure: err.Error(), Messages: result.Messages}
+	return Verdict{Failure: err.Error()}, nil
 }
 
 // asked is the policy of a binding that has one.

@@ -28,7 +28,7 @@ type BindingResult struct {
 }
 
 // Explain says of every rule, or of the one with the given pk only, what it makes of the event and why. All enabled bindings are asked.
-// The error is ctx's; what is explained by then is answered beside it.
+// The error is ctx's or [script.ErrBusy]; what is explained by then is answered beside it.
 func (s *Snapshot) Explain(ctx context.Context, runner *script.Runner, e Subject, rulePK string) ([]Explanation, error) {
 	var all []Explanation
 	ask := newEvaluation(ctx, runner, e, s.directory)

@@ -1,11 +1,13 @@
 package rules
 
 import (
+	"errors"
 	"net/http"
 
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/resource"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -120,7 +122,11 @@ func (a *API) TestPolicy(w http.ResponseWriter, r *http.Request) error {
 	}
 	said := Verdict{Failure: `There is no event to look at: send one as "event" in "context".`}
 	if in.Patch.Context.Value.Event.Value != "" || b.expression != nil {
-		if said, err = newEvaluation(r.Context(), a.Runner, subject, nil).ask(&b); err != nil {
+		said, err = newEvaluation(r.Context(), a.Runner, subject, nil).ask(&b)
+		if errors.Is(err, script.ErrBusy) {
+			said, err = Verdict{Failure: err.Error()}, nil
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -103,7 +103,8 @@ func (s *Snapshot) Scripted() bool { return s.scripted }
 
 // Match answers the rules that the event fires, in order of name, then pk, and the executions of policies that the log is
 // to tell of. A rule fires when any of its enabled bindings passes, which are asked in their order up to that one; one without
-// such a binding never does. Expressions are run: that takes time, and has no place in a transaction. The error is ctx's.
+// such a binding never does. Expressions are run: that takes time, and has no place in a transaction. The error is
+// ctx's or [script.ErrBusy].
 func (s *Snapshot) Match(ctx context.Context, runner *script.Runner, e Subject) ([]Match, []Execution, error) {
 	var matches []Match
 	ask := newEvaluation(ctx, runner, e, s.directory)

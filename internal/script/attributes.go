@@ -42,7 +42,7 @@ func attribute(v starlark.Value, name string) (starlark.Value, error) {
 			return bind(name, v, copyDict), nil
 		}
 	}
-	if has, ok := v.(starlark.HasAttrs); ok {
+	if has, ok := v.(starlark.HasAttrs); ok && !inBytes[name] {
 		found, err := has.Attr(name)
 		if err != nil {
 			return nil, err
@@ -56,6 +56,9 @@ func attribute(v starlark.Value, name string) (starlark.Value, error) {
 	}
 	return nil, noAttribute(v, name)
 }
+
+// inBytes are methods of Starlark's strings that Python's have not, and that take characters apart.
+var inBytes = map[string]bool{"elems": true, "elem_ords": true, "codepoints": true, "codepoint_ords": true}
 
 // noAttribute says what there is instead of a name.
 func noAttribute(v starlark.Value, name string) error {
@@ -91,7 +94,7 @@ func attributeNames(v starlark.Value) []string {
 		return []string{"nothing of the kind"}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return inBytes[name] })
 }
 
 // textMethods count in characters, where Starlark's count bytes, or are bounded.

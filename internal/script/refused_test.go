@@ -127,6 +127,8 @@ func TestWhatFailsSaysWhereAndWhy(t *testing.T) {
 		"return ['x' * 70000]":                          `what is returned has more than 64 KiB of JSON`,
 		"x = []\nx.append(x)\nreturn x":                 `what is returned is nested deeper than 64`,
 		"notification.body = 'x' * 70000":               `notification.body has more than 64 KiB`,
+		"notification.body = 'a\\0b'":                   `notification.body may not hold the character \0, which no database keeps`,
+		"return 'é'.elems()":                            `line 1, column 12: a string has no .elems; it has capitalize, casefold, center, count, endswith, find, format, index, isalnum, isalpha, isdecimal, isdigit, islower, isnumeric, isspace, istitle, isupper, join, ljust, lower, lstrip, partition, removeprefix, removesuffix, replace, rfind, rindex, rjust, rpartition, rsplit, rstrip, split, splitlines, startswith, strip, swapcase, title, upper, zfill`,
 		"x = sorted([1, 'a'])":                          `line 1, column 11: string < int not implemented`,
 		"return hasattr(user)":                          `line 1, column 15: hasattr: got 1 arguments, want 2`,
 		"x = []\nfor i in x.nope():\n    pass":          `line 2, column 12: a list has no .nope; it has append, clear, copy, count, extend, index, insert, pop, remove, reverse, sort`,

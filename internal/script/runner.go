@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,9 @@ const (
 	maxWait = time.Second      // for the run before it
 	rest    = 10 * time.Second // of a program that overran a limit
 )
+
+// ErrBusy is the error of a run that did not begin, because those before it took too long. The expression itself has not failed.
+var ErrBusy error = &Error{Message: "another expression has been running for too long: try again in a moment"}
 
 // Runner runs programs, one at a time. An expression therefore takes one processor at most, for a second at most.
 type Runner struct {
@@ -87,7 +91,7 @@ func (r *Runner) enter(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return &Error{Message: "another expression has been running for too long: try again in a moment"}
+		return ErrBusy
 	}
 }
 
@@ -159,8 +163,11 @@ func evaluate(thread *starlark.Thread, m *meter, p *Program, in Input) (Result, 
 	result := Result{JSON: document, Passing: bool(value.Truth()), Messages: m.messages}
 	if n, ok := env["notification"].(*object); ok {
 		body, _ := starlark.AsString(n.values["body"])
-		if len(body) > MaxInput {
+		switch {
+		case len(body) > MaxInput:
 			return Result{}, words("notification.body has more than 64 KiB")
+		case strings.Contains(body, "\x00"):
+			return Result{}, words("notification.body may not hold the character \\0, which no database keeps")
 		}
 		result.Body = body
 	}

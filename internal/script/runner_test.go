@@ -253,6 +253,17 @@ func TestInputHasABound(t *testing.T) {
 	}
 }
 
+// Whoever posts events may send any JSON; an expression that asks politely does not fail of it.
+func TestWhatIsNoObjectIsEmpty(t *testing.T) {
+	program := compile(t, "return event.context.get('x'), event.user.get('username'), event.brand, user.attributes")
+	for _, raw := range []string{`[1]`, `"x"`, `5`, `null`, `true`, ``} {
+		in := Input{Event: &Event{Context: []byte(raw), User: []byte(raw), Brand: []byte(raw)}, User: &User{Attributes: []byte(raw)}}
+		if out, err := NewRunner().Run(t.Context(), program, in); err != nil || string(out.JSON) != `[null,null,{},{}]` {
+			t.Errorf("%s: %s, %v", raw, out.JSON, err)
+		}
+	}
+}
+
 // One run leaves nothing to the next: what it changes is its own.
 func TestRunsDoNotSeeEachOther(t *testing.T) {
 	runner := NewRunner()

@@ -28,7 +28,7 @@ type Event struct {
 	ClientIP             string // "" is None
 	Summary              string // the readable sentence
 	Created, Expires     time.Time
-	User, Context, Brand json.RawMessage // any JSON; empty means {}
+	User, Context, Brand json.RawMessage // what is no object is {}
 }
 
 // Notification is what a mapping sends. It has not been stored yet, and its body may be assigned.

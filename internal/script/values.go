@@ -64,12 +64,16 @@ func orNothing(text string) starlark.Value {
 	return starlark.String(text)
 }
 
-// dictOf is a JSON object as an expression sees it; no JSON is {}.
+// dictOf is a JSON object as an expression sees it. What is none is {}, as rules see it, so that .get never fails.
 func dictOf(raw json.RawMessage) (starlark.Value, error) {
 	if len(raw) == 0 {
 		return starlark.NewDict(0), nil
 	}
-	return fromJSON(raw)
+	v, err := fromJSON(raw)
+	if _, ok := v.(*starlark.Dict); !ok {
+		return starlark.NewDict(0), err
+	}
+	return v, err
 }
 
 // document is a dict of texts, in order.
