@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"belfry/internal/sqldb"
+	"belfry/internal/sqldb/sqldbtest"
 )
 
 func TestExpressionsSeeAUserWithAllThatItsGroupsSay(t *testing.T) {
@@ -41,36 +42,35 @@ func TestExpressionsSeeAUserWithAllThatItsGroupsSay(t *testing.T) {
 }
 
 func TestDirectoryOfManyUsersIsSmall(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server) {
-		const many = 20_000
-		s.write(func(tx *sqldb.Tx) error {
-			pks := make([]int64, many)
-			for i := range pks {
-				var err error
-				name := fmt.Sprintf("user-%05d", i)
-				if pks[i], err = Add(tx, name, "Somebody Whose Name Is "+name, name+"@example.org", 1, nil); err != nil {
-					return err
-				}
+	s := serve(t, sqldbtest.Open(t, sqldb.Options{}))
+	const many = 20_000
+	s.write(func(tx *sqldb.Tx) error {
+		pks := make([]int64, many)
+		for i := range pks {
+			var err error
+			name := fmt.Sprintf("user-%05d", i)
+			if pks[i], err = Add(tx, name, "Somebody Whose Name Is "+name, name+"@example.org", 1, nil); err != nil {
+				return err
 			}
-			_, err := AddGroup(tx, "all", pks)
-			return err
-		})
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var d *Directory
-		s.read(func(tx *sqldb.Tx) (err error) { d, err = LoadDirectory(tx); return err })
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		p, _ := d.Person(many)
-		if p.Username == "" || !p.Active || len(d.Superusers()) != 1 {
-			t.Errorf("%+v, superusers %v", p, d.Superusers())
 		}
-		used := int64(after.HeapAlloc) - int64(before.HeapAlloc)
-		t.Logf("%d users take %d KiB", many, used>>10)
-		if used > 16<<20 {
-			t.Errorf("%d users take %d KiB", many, used>>10)
-		}
-		runtime.KeepAlive(d)
+		_, err := AddGroup(tx, "all", pks)
+		return err
 	})
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var d *Directory
+	s.read(func(tx *sqldb.Tx) (err error) { d, err = LoadDirectory(tx); return err })
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	p, _ := d.Person(many)
+	if p.Username == "" || !p.Active || len(d.Superusers()) != 1 {
+		t.Errorf("%+v, superusers %v", p, d.Superusers())
+	}
+	used := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	t.Logf("%d users take %d KiB", many, used>>10)
+	if used > 16<<20 {
+		t.Errorf("%d users take %d KiB", many, used>>10)
+	}
+	runtime.KeepAlive(d)
 }
