@@ -139,6 +139,16 @@ func TestWhatCostsNothingDoesNotRest(t *testing.T) {
 	}
 }
 
+func TestWhatTakesTooMuchMemoryRests(t *testing.T) {
+	runner := NewRunner()
+	program := compile(t, "l = []\nwhile event.action == 'spin':\n    l.append('a' * 1000000)\nreturn 1")
+	_, first := runner.Run(t.Context(), program, acting("spin"))
+	_, second := runner.Run(t.Context(), program, acting("calm"))
+	if first == nil || second == nil || first.Error() != second.Error() || !strings.Contains(first.Error(), "16 MiB in all") {
+		t.Errorf("%v, then %v", first, second)
+	}
+}
+
 func TestASlowExpressionStopsAfterASecond(t *testing.T) {
 	runner := NewRunner()
 	begun := time.Now()
