@@ -197,7 +197,7 @@ func (r *rendering) delivery(ctx context.Context, user *script.User) error {
 		d.settle(StateCancelled, noAddress)
 	default:
 		if d.Body, err = r.snapshot.body(ctx, r.runner, r.transport, d.Mode, r.opt.Version, r.input(user)); err != nil {
-			d.settle(StateDead, err.Error())
+			d.settle(StateDead, clean(err.Error()))
 		}
 	}
 	r.into.Deliveries = append(r.into.Deliveries, d)

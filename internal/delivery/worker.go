@@ -55,8 +55,8 @@ type Worker struct {
 	ended chan *attempt
 	wake  chan struct{}
 
-	mu       sync.Mutex // guards what Wake leaves
-	woken    []string
+	mu       sync.Mutex      // guards what Wake leaves
+	woken    map[string]bool // transports
 	wokenAll bool
 
 	// What follows is Run's alone.
@@ -74,7 +74,7 @@ func NewWorker(opt Options) *Worker {
 		opt.Clock = time.Now
 	}
 	return &Worker{opt: opt, name: sqldb.NewID(), clock: newClock(opt.Clock), ended: make(chan *attempt, maxInFlight), wake: make(chan struct{}, 1),
-		lanes: map[string]*lane{}, wokenAll: true, looked: never}
+		lanes: map[string]*lane{}, woken: map[string]bool{}, wokenAll: true, looked: never}
 }
 
 // lease is a new one.
@@ -94,7 +94,9 @@ func (w *Worker) takeOver(ctx context.Context) error {
 // changed. It is called after a commit and returns at once.
 func (w *Worker) Wake(transportPKs ...string) {
 	w.mu.Lock()
-	w.woken = append(w.woken, transportPKs...)
+	for _, pk := range transportPKs {
+		w.woken[pk] = true
+	}
 	w.wokenAll = w.wokenAll || len(transportPKs) == 0
 	w.mu.Unlock()
 	select {
@@ -162,9 +164,9 @@ func (w *Worker) work(sending context.Context) error {
 func (w *Worker) look(ctx context.Context) error {
 	w.mu.Lock()
 	woken, all := w.woken, w.wokenAll
-	w.woken, w.wokenAll = nil, false
+	w.woken, w.wokenAll = map[string]bool{}, false
 	w.mu.Unlock()
-	for _, pk := range woken {
+	for pk := range woken {
 		w.lane(pk).next = 0
 	}
 	now := w.clock.now()
