@@ -18,9 +18,9 @@ const (
 
 // Hint says that an object has changed.
 type Hint struct {
-	Kind  string // event, notification, rule, …
-	ID    string // its key, "" for many of the kind
-	Owner int64  // the user whose it is, 0 where that is nobody
+	Kind  string `json:"kind"` // event, notification, rule, …
+	ID    string `json:"id"`   // its key, "" for many of the kind
+	Owner int64  `json:"-"`    // the user whose it is, 0 where that is nobody
 }
 
 // Reason is why a reader gets no more hints, "" while it does.
@@ -119,10 +119,10 @@ func (h *Hub) Close() {
 type Reader struct {
 	hub     *Hub
 	user    int64
+	wants   func(Hint) bool
 	changed chan struct{} // holds one signal
 
 	mu      sync.Mutex
-	wants   func(Hint) bool
 	kinds   []string            // of what waits, in the order in which they came
 	pending map[string][]string // their ids; nil for many
 	reason  Reason
@@ -131,17 +131,11 @@ type Reader struct {
 // Changed signals that there is something to take.
 func (r *Reader) Changed() <-chan struct{} { return r.changed }
 
-// Want replaces which hints the reader is for, for what is published from now on.
-func (r *Reader) Want(wants func(Hint) bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.wants = wants
-}
-
 // Take answers the hints that wait, each once, and why there will be no more.
 func (r *Reader) Take() (hints []Hint, reason Reason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	hints = []Hint{}
 	for _, kind := range r.kinds {
 		ids := r.pending[kind]
 		if ids == nil {
