@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/live"
 )
@@ -113,6 +114,13 @@ func TestAStreamTellsWhatChangesToThoseWhoMaySeeIt(t *testing.T) {
 			t.Errorf("headers %v", h)
 		}
 
+		mapping := f.must(201, "POST", "/api/v3/propertymappings/notification/", `{"name":"one","expression":"return {}"}`).str("pk")
+		admin.until("mapping " + mapping)
+		rule := f.must(201, "POST", "/api/v3/events/rules/", `{"name":"one"}`).str("pk")
+		admin.until("rule " + rule)
+		if got := read.until("rule " + rule); strings.Contains(got, mapping) {
+			t.Errorf("the scope read: %s", got)
+		}
 		own, event := f.notified("for akadmin")
 		for name, l := range map[string]*listener{"admin": admin, "read": read} {
 			if got := l.until("event " + event); !strings.Contains(got, " notification "+own+" ") {
@@ -135,28 +143,31 @@ func TestAStreamTellsWhatChangesToThoseWhoMaySeeIt(t *testing.T) {
 	})
 }
 
-func TestAStreamNamesEveryKindOfObject(t *testing.T) {
-	eachTrailCase(t, func(t *testing.T, w *trailWorld, c *trailCase) {
-		kind := map[string]string{"matcher": "policy", "expression": "policy", "me": "user"}[kindOf(c.route)]
-		if kind == "" {
-			kind = kindOf(c.route)
+func TestEveryKindOfObjectHasItsHints(t *testing.T) {
+	whose := identity.Caller{User: identity.User{PK: 7}, Superuser: true, Scopes: identity.ScopeRead}
+	for i := range trailCases {
+		c := &trailCases[i]
+		words := strings.Fields(c.about)
+		key := `"0189000000007000800000000000abcd"`
+		want := "01890000-0000-7000-8000-00000000abcd"
+		if words[2] == "user" {
+			key, want = "42", "42"
 		}
-		admin := listen(t, http.DefaultTransport, w.url, adminKey, "")
-		read := listen(t, http.DefaultTransport, w.url, w.token(1, "read"+w.vars["n"], "read"), "")
-		r := w.do(adminKey, c, c.body)
-		pk := w.vars[kindOf(c.route)]
-		if strings.Contains(c.about, "model_created") {
-			pk = fmt.Sprint(r.get("pk"))
+		e := Event{PK: "it", User: "{}", Brand: "{}", Action: words[0], Origin: OriginTrail,
+			Context: drf.JSON(`{"model":{"pk":` + key + `,"app":"` + words[1] + `","name":"","model_name":"` + words[2] + `"}}`)}
+		hints := hintsOf(&plan{event: e, columns: columnsOf(&e)})
+		if len(hints) != 2 || hints[0] != (live.Hint{Kind: kindEvent, ID: "it"}) || hints[1].ID != want || hints[1].Kind == "" {
+			t.Fatalf("%s: %v", c.route, hints)
 		}
-		admin.until(kind + " " + pk)
-		events := w.trails()
-		told := read.until("event " + events[len(events)-1].PK)
-		secret := kind == "token" || kind == "session" || kind == "mapping"
-		if strings.Contains(told, " "+kind+" "+pk+" ") == secret {
-			t.Errorf("the scope read is told %s", told)
+		hidden := hints[1].Kind == kindToken || hints[1].Kind == kindSession || hints[1].Kind == kindMapping
+		if wanted(whose)(hints[1]) == hidden {
+			t.Errorf("the scope read and the kind %s", hints[1].Kind)
 		}
-		_, _ = admin.answer.Body.Close(), read.answer.Body.Close()
-	})
+		e.Origin = OriginAPI // what somebody posts is about nothing
+		if hints := hintsOf(&plan{event: e, columns: columnsOf(&e)}); len(hints) != 1 {
+			t.Errorf("%s: %v of a posted event", c.route, hints)
+		}
+	}
 }
 
 func TestInboxChangesAreToldToTheirOwner(t *testing.T) {
