@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -25,8 +26,8 @@ var unknownKeys = strings.NewReplacer(
 	"{pm_uuid}", "01890000-0000-7000-8000-000000000000", "{id}", "999999", "{identifier}", "unknown",
 )
 
-// role is a caller of the matrix: a name for its column and the key that it shows.
-type role struct{ name, key string }
+// role is a caller of the matrix: a name for its column, and the key or the cookie that it shows.
+type role struct{ name, key, cookie string }
 
 // rolesOf makes a caller for every column: people who may nothing, and each scope for a plain user, whose pk is
 // answered too, and a superuser.
@@ -43,7 +44,7 @@ func rolesOf(t *testing.T, f *fixture) (roles []role, plain int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roles = []role{{"none", ""}, {"disabled", disabledKey}, {"expired", expired}}
+	roles = []role{{name: "none"}, {name: "disabled", key: disabledKey}, {name: "expired", key: expired}}
 	plain, _ = f.user("plain", "admin")
 	for _, user := range []struct {
 		name string
@@ -51,7 +52,7 @@ func rolesOf(t *testing.T, f *fixture) (roles []role, plain int64) {
 	}{{"plain", plain}, {"super", 1}} {
 		for _, scope := range []string{"admin", "read", "ingest", "inbox"} {
 			name := user.name + ":" + scope
-			roles = append(roles, role{name, f.token(user.pk, strings.ReplaceAll(name, ":", "_"), scope)})
+			roles = append(roles, role{name: name, key: f.token(user.pk, strings.ReplaceAll(name, ":", "_"), scope)})
 		}
 	}
 	return roles, plain
@@ -69,6 +70,15 @@ type asker struct {
 	asked   int
 }
 
+// oneMessage is a client that hangs up once a stream has sent it something.
+type oneMessage struct {
+	*httptest.ResponseRecorder
+	hangUp func()
+}
+
+// Flush is called after each message.
+func (m oneMessage) Flush() { m.hangUp() }
+
 // ask makes a request without a body and answers its outcome: "-" where nobody is known, 403 where somebody is and
 // may not, 405, or ok where the handler was reached, whether it found anything or not.
 func (a *asker) ask(t *testing.T, who role, method, path string) string {
@@ -79,8 +89,14 @@ func (a *asker) ask(t *testing.T, who role, method, path string) string {
 	if who.key != "" {
 		request.Header.Set("Authorization", "Bearer "+who.key)
 	}
+	if who.cookie != "" {
+		request.Header.Set("Cookie", who.cookie)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	request = request.WithContext(ctx)
 	answer := httptest.NewRecorder()
-	a.handler.ServeHTTP(answer, request)
+	a.handler.ServeHTTP(oneMessage{answer, hangUp}, request)
 	text := answer.Body.String()
 	switch answer.Code {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound:

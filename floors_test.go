@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"internal/drf":             0,
 	"internal/outbound":        0,
 	"internal/script":          0,
+	"internal/live":            0,
 	"internal/sqldb":           0,
 	"internal/sqldb/sqldbtest": 0,
 }

@@ -38,6 +38,8 @@ type kind struct {
 	asks    bool          // POST makes nothing
 	acts    bool          // POST does something to what is there, and does not make it
 	leaves  bool          // a record, also where POST is refused
+	guesses bool          // it may be a wrong guess: it comes from a source of its own, and the log may tell of it
+	endless bool          // it is answered until somebody has enough: nobody asks it here
 	table   string        // whose keys the path's variable names; policy/expression names those of one kind
 	weight  int           // how often it is asked; 0 stands for 10
 	params  []string      // further query parameters
@@ -85,7 +87,7 @@ func kinds() map[string]kind {
 		"/api/v3/root/config/":                          {any: true, weight: 1},
 		"/api/v3/admin/version/":                        {any: true, weight: 1},
 		"/api/v3/events/events/stats/":                  {any: true, params: []string{"count_steps"}, weight: 4},
-		"/api/v3/schema/":                               {weight: 1},
+		"/api/v3/schema/":                               {any: true, weight: 1},
 		"/api/v3/events/system_tasks/":                  {object: taskSerializer.Shape(), list: taskList, weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/":           {object: taskSerializer.Shape(), weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/run/":       {weight: 1},
@@ -105,6 +107,15 @@ func kinds() map[string]kind {
 		"/api/belfry/deliveries/{uuid}/cancel/":         {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
 		"/api/belfry/events/{event_uuid}/explain/":      {object: explanationSerializer.Shape(), table: "event", weight: 3},
 		"/api/belfry/rules/{pbm_uuid}/dry_run/":         {object: dryRunSerializer.Shape(), body: dryRunRequestSerializer.Shape(), asks: true, table: "rule", weight: 3},
+		"/api/belfry/session/":                          {object: identity.WhoSerializer.Shape(), body: identity.SignInSerializer.Shape(), guesses: true, weight: 4},
+		"/api/belfry/me/":                               {object: identity.WhoSerializer.Shape(), weight: 2},
+		"/api/belfry/me/password/":                      {body: identity.PasswordChangeSerializer.Shape(), guesses: true, weight: 1},
+		"/api/belfry/me/sessions/":                      {object: identity.SessionSerializer.Shape(), list: identity.SessionList, weight: 4},
+		"/api/belfry/me/sessions/{uuid}/":               {table: "user_session", weight: 2},
+		"/api/belfry/sessions/":                         {object: identity.SessionSerializer.Shape(), list: identity.SessionList, weight: 4},
+		"/api/belfry/sessions/{uuid}/":                  {table: "user_session", weight: 2},
+		"/api/belfry/live":                              {endless: true},
+		"/api/belfry/system/":                           {object: systemSerializer.Shape(), weight: 2},
 		"/-/health/live/":                               {weight: 1},
 		"/-/health/ready/":                              {weight: 1},
 	}

@@ -150,9 +150,12 @@ func (r *recorder) follow(ctx context.Context, tx *sqldb.Tx, e *Event, o *outcom
 	if err := delivery.Insert(tx, o.deliveries); err != nil {
 		return err
 	}
-	if len(o.deliveries) > 0 {
-		tx.OnCommit(func() { r.wake(o.transports()...) })
-	}
+	tx.OnCommit(func() {
+		r.publish(outcomeHints(o)...)
+		if len(o.deliveries) > 0 {
+			r.wake(o.transports()...)
+		}
+	})
 	for _, p := range o.events {
 		if _, err := r.commit(ctx, tx, p, counts); err != nil {
 			return err

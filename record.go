@@ -10,6 +10,7 @@ import (
 
 	"belfry/internal/delivery"
 	"belfry/internal/identity"
+	"belfry/internal/live"
 	"belfry/internal/rules"
 	"belfry/internal/script"
 	"belfry/internal/sqldb"
@@ -28,11 +29,12 @@ type snapshot struct {
 // outside of any write, because expressions run in it; commit writes what came of that. Where commit finds that rules or
 // recipients have changed meanwhile, it writes the event alone and leaves its rules to be run next (see postpone).
 type recorder struct {
-	db     *sqldb.DB
-	log    *slog.Logger
-	runner *script.Runner
-	render delivery.RenderOptions
-	wake   func(transportPKs ...string) // says that deliveries were written
+	db      *sqldb.DB
+	log     *slog.Logger
+	runner  *script.Runner
+	render  delivery.RenderOptions
+	publish func(...live.Hint)           // tells readers what has changed
+	wake    func(transportPKs ...string) // says that deliveries were written
 
 	current atomic.Pointer[snapshot]
 	loading sync.Mutex // held by who reads a snapshot to be current
@@ -111,6 +113,7 @@ func (r *recorder) commit(ctx context.Context, tx *sqldb.Tx, p plan, counts tall
 	if err := insertEvent(tx, &p.event, &p.columns, counts); err != nil {
 		return Event{}, err
 	}
+	tx.OnCommit(func() { r.publish(eventHints(&p.event, &p.columns)...) })
 	switch {
 	case !p.event.Origin.runsRules():
 		return p.event, nil

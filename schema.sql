@@ -316,3 +316,20 @@ ALTER TABLE delivery
     ALTER COLUMN rule_name TYPE TEXT COLLATE "C", ALTER COLUMN transport_name TYPE TEXT COLLATE "C",
     ALTER COLUMN username TYPE TEXT COLLATE "C", ALTER COLUMN summary TYPE TEXT COLLATE "C",
     ALTER COLUMN reason TYPE TEXT COLLATE "C";
+
+-- migration 3: sessions
+
+-- Whoever signed in with a browser. A session that a token opened has that token's scopes and ends with it.
+CREATE TABLE user_session (
+    pk          TEXT PRIMARY KEY,
+    user_pk     BIGINT NOT NULL REFERENCES app_user (pk) ON DELETE CASCADE,
+    token_pk    TEXT REFERENCES token (pk) ON DELETE CASCADE,
+    secret_hash TEXT NOT NULL UNIQUE, -- of the cookie's value: SHA-256 in hexadecimal
+    created     BIGINT NOT NULL,
+    last_used   BIGINT NOT NULL, -- to the minute
+    expires     BIGINT NOT NULL, -- at the latest, however much it is used
+    user_agent  TEXT NOT NULL,
+    client_ip   TEXT
+);
+CREATE INDEX user_session_user ON user_session (user_pk, last_used, pk);
+CREATE INDEX user_session_token ON user_session (token_pk);

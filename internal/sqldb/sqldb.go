@@ -46,6 +46,7 @@ type backend interface {
 	read(ctx context.Context, fn func(tx *Tx) error, quick bool) error
 	write(ctx context.Context, fn func(tx *Tx) error) error
 	ready(ctx context.Context) error
+	waiting() int
 	close() error
 	postgres() bool
 }
@@ -155,6 +156,9 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	return db.report("write", err)
 }
+
+// Waiting is how many writes wait for their turn.
+func (db *DB) Waiting() int { return db.backend.waiting() }
 
 // report logs a panic's stack, which its caller has no use for.
 func (db *DB) report(kind string, err error) error {

@@ -64,6 +64,16 @@ func (tx *Tx) ForShare() string {
 // Postgres reports whether the database is PostgreSQL.
 func (tx *Tx) Postgres() bool { return tx.run.postgres() }
 
+// Size is how many bytes the database takes on the disk, without the log of what was written last.
+func (tx *Tx) Size() (bytes int64, err error) {
+	query := "SELECT c.page_count * s.page_size FROM pragma_page_count() AS c, pragma_page_size() AS s"
+	if tx.Postgres() {
+		query = "SELECT pg_database_size(current_database())"
+	}
+	err = tx.Row(query, nil, &bytes)
+	return bytes, err
+}
+
 // Exec runs a statement and answers how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	if err := tx.idle(); err != nil {
