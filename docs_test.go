@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path"
@@ -23,6 +24,31 @@ func TestDeviationsNameTestsThatExist(t *testing.T) {
 	for _, name := range named {
 		if !tests[name[1]] {
 			t.Errorf("docs/deviations.md names %s, which does not exist", name[1])
+		}
+	}
+}
+
+// TestPublishedCommandsNameRoutes keeps the commands of docs/deliveries.md working: each asks a route for a verb that it has.
+func TestPublishedCommandsNameRoutes(t *testing.T) {
+	text, err := os.ReadFile("docs/deliveries.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := described()
+	routes := map[string]bool{}
+	for _, rt := range s.routes() {
+		for _, v := range rt.verbs {
+			routes[v.method+" "+regexp.MustCompile(`\{\w+\}`).ReplaceAllString(rt.path, "PK")] = true
+		}
+	}
+	joined := strings.ReplaceAll(string(text), "\\\n", " ")
+	commands := regexp.MustCompile(`curl (?:-X (\w+) )?.*"\$BELFRY(/[^"?]*)`).FindAllStringSubmatch(joined, -1)
+	if len(commands) < 8 {
+		t.Fatalf("the page has only %d commands", len(commands))
+	}
+	for _, c := range commands {
+		if method := cmp.Or(c[1], "GET"); !routes[method+" "+c[2]] {
+			t.Errorf("docs/deliveries.md asks for %s %s, which no route has", method, c[2])
 		}
 	}
 }

@@ -17,7 +17,7 @@ var templates embed.FS
 // mailTemplate knows where in the page a text stands, and escapes it for that place.
 var mailTemplate = template.Must(template.ParseFS(templates, "mail.html"))
 
-// Limits of a mail, in UTF-16 units: a text of the context may be as long as an event.
+// Limits of a mail, texts in UTF-16 units: a text of the context may be as long as an event.
 const (
 	longestSubject = 250 // in all
 	longestExtract = 75  // of the text, where there is no event

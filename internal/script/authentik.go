@@ -15,6 +15,7 @@ const (
 	maxPattern = 1 << 10     // bytes
 	maxProgram = 10_000      // instructions that it is compiled to
 	maxSearch  = 100_000_000 // instructions times bytes of the text
+	maxMatches = 10_000      // that are replaced
 )
 
 // compilePattern reads a pattern of Python's re, which RE2 knows most of.
@@ -89,9 +90,13 @@ func regexReplace(thread *starlark.Thread, args starlark.Tuple, kwargs []starlar
 	if err != nil {
 		return nil, err
 	}
+	matches := compiled.FindAllStringSubmatchIndex(value, maxMatches+1)
+	if len(matches) > maxMatches {
+		return nil, words("this pattern matches more than 10,000 times")
+	}
 	var w writer
 	last := 0
-	for _, match := range compiled.FindAllStringSubmatchIndex(value, -1) {
+	for _, match := range matches {
 		w.write(value[last:match[0]])
 		for _, p := range pieces {
 			if p.group < 0 {

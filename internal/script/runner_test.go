@@ -55,7 +55,8 @@ var bombs = map[string]string{
 	"a dict that grows":             `return {i: "a" * 10000 for i in range(100000)}`,
 	"a dict without end":            "d = {}\nwhile True:\n    d[len(d)] = 1",
 	"a list without end":            "l = []\nwhile True:\n    l.append(l)",
-	"a pattern that multiplies":     `return regex_replace("a" * 60000, "a", "\\g<0>" * 1000)`,
+	"a pattern that matches much":   `return regex_replace("a" * 60000, "a", "b")`,
+	"a pattern that multiplies":     `return regex_replace("a" * 9000, "a", "\\g<0>" * 1000)`,
 	"a pattern that repeats much":   `return regex_match("a" * 60000, "(a{0,500}){2}" * 70)`,
 	"a pattern as long as the text": `return regex_match("a" * 60000, "(a{0,500}){2}b" * 2)`,
 	"messages":                      "while True:\n    ak_message('a' * 1000)",
@@ -135,6 +136,16 @@ func TestWhatCostsNothingDoesNotRest(t *testing.T) {
 	}
 	if out, err := runner.Run(t.Context(), program, acting("small")); err != nil || string(out.JSON) != `"aa"` {
 		t.Errorf("%s, %v", out.JSON, err)
+	}
+}
+
+func TestWhatTakesTooMuchMemoryRests(t *testing.T) {
+	runner := NewRunner()
+	program := compile(t, "l = []\nwhile event.action == 'spin':\n    l.append('a' * 1000000)\nreturn 1")
+	_, first := runner.Run(t.Context(), program, acting("spin"))
+	_, second := runner.Run(t.Context(), program, acting("calm"))
+	if first == nil || second == nil || first.Error() != second.Error() || !strings.Contains(first.Error(), "16 MiB in all") {
+		t.Errorf("%v, then %v", first, second)
 	}
 }
 
