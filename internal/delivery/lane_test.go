@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,8 +19,9 @@ func TestAtMostTwoAttemptsOfATransportAreUnderWay(t *testing.T) {
 		r.deliver(20, "ops")
 		r.start()
 		after(10*time.Second + time.Millisecond)
-		if n := len(in.ids()); n != 20 || in.most != 2 {
-			t.Errorf("%d deliveries arrived in 10 s, at most %d at a time, want 20 and 2", n, in.most)
+		_, most := in.busy(false)
+		if n := len(in.ids()); n != 20 || most != 2 {
+			t.Errorf("%d deliveries arrived in 10 s, at most %d at a time, want 20 and 2", n, most)
 		}
 	})
 }
@@ -27,9 +29,9 @@ func TestAtMostTwoAttemptsOfATransportAreUnderWay(t *testing.T) {
 func TestAfterATimeoutOneAttemptIsUnderWayUntilASuccess(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		in := r.transport("ops", nil)
-		healed := false
+		var healed atomic.Bool
 		in.delay = func(int) time.Duration {
-			if healed {
+			if healed.Load() {
 				return time.Second
 			}
 			return forever
@@ -37,17 +39,15 @@ func TestAfterATimeoutOneAttemptIsUnderWayUntilASuccess(t *testing.T) {
 		r.deliver(20, "ops")
 		r.start()
 		after(16 * time.Second) // the first two timed out
-		in.mu.Lock()
-		in.most = 0
-		in.mu.Unlock()
+		in.busy(true)
 		after(60 * time.Second)
-		if in.most != 1 {
-			t.Errorf("%d attempts at a time after a time-out, want 1", in.most)
+		if _, most := in.busy(true); most != 1 {
+			t.Errorf("%d attempts at a time after a time-out, want 1", most)
 		}
-		healed = true
+		healed.Store(true)
 		after(60 * time.Second)
-		if in.most != 2 || len(in.ids()) != 20 {
-			t.Errorf("%d attempts at a time after a success, %d deliveries arrived; want 2 and 20", in.most, len(in.ids()))
+		if _, most := in.busy(false); most != 2 || len(in.ids()) != 20 {
+			t.Errorf("%d attempts at a time after a success, %d deliveries arrived; want 2 and 20", most, len(in.ids()))
 		}
 	})
 }
@@ -85,9 +85,9 @@ func TestFirstAttemptsOfATransportBeginInOrder(t *testing.T) {
 func TestBreakerOpensAfterFailuresInARowAndProbes(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		in := r.transport("ops", nil)
-		healed := false
+		var healed atomic.Bool
 		in.answer = func(int) *http.Response {
-			if healed {
+			if healed.Load() {
 				return status(200)
 			}
 			return status(503)
@@ -104,7 +104,7 @@ func TestBreakerOpensAfterFailuresInARowAndProbes(t *testing.T) {
 		if n := len(in.requests()) - opened; n != 5 {
 			t.Errorf("%d probes in five times the breaker's time, want 5", n)
 		}
-		healed = true
+		healed.Store(true)
 		after(breakerTime + 2*time.Second)
 		if n := len(in.ids()); n != 100 {
 			t.Errorf("%d deliveries arrived after the receiver had healed, want 100", n)
@@ -171,9 +171,8 @@ func TestFailingTransportsLeaveRoomForThoseThatWork(t *testing.T) {
 		for range 100 {
 			under := 0
 			for _, in := range r.receivers {
-				in.mu.Lock()
-				under += in.open
-				in.mu.Unlock()
+				open, _ := in.busy(false)
+				under += open
 			}
 			if under > maxInFlight-goodReserve {
 				t.Fatalf("%d attempts by failing transports are under way, want %d at most", under, maxInFlight-goodReserve)
@@ -199,7 +198,8 @@ func TestAttemptsAreLimitedInAll(t *testing.T) {
 		after(10 * time.Second)
 		under := 0
 		for _, in := range r.receivers {
-			under += in.open
+			open, _ := in.busy(false)
+			under += open
 		}
 		if under != maxInFlight {
 			t.Errorf("%d attempts are under way, want %d", under, maxInFlight)

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,31 +282,32 @@ func TestAPanicStaysInItsAttempt(t *testing.T) {
 
 func TestOneNoticeTellsOfAFailingTransport(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
-		code := 404
+		var code atomic.Int64
+		code.Store(404)
 		in := r.transport("ops", nil)
-		in.answer = func(int) *http.Response { return status(code) }
+		in.answer = func(int) *http.Response { return status(int(code.Load())) }
 		r.start()
 		for range 20 {
 			r.deliver(1, "ops")
 			after(time.Minute)
 		}
-		if len(r.notices) != 1 {
-			t.Fatalf("the notices are %q, want one", r.notices)
+		if len(r.told()) != 1 {
+			t.Fatalf("the notices are %q, want one", r.told())
 		}
 		r.stop()
 		r.start()
 		after(48 * time.Hour)
-		if len(r.notices) != 1 {
-			t.Errorf("a restart and a day later the notices are %q, want one: nothing succeeded meanwhile", r.notices)
+		if len(r.told()) != 1 {
+			t.Errorf("a restart and a day later the notices are %q, want one: nothing succeeded meanwhile", r.told())
 		}
-		code = 200
+		code.Store(200)
 		r.deliver(1, "ops")
 		after(30 * time.Hour)
-		code = 404
+		code.Store(404)
 		r.deliver(1, "ops")
 		after(time.Minute)
-		if len(r.notices) != 2 {
-			t.Errorf("after a success, the notices are %q, want two", r.notices)
+		if len(r.told()) != 2 {
+			t.Errorf("after a success, the notices are %q, want two", r.told())
 		}
 	})
 }
@@ -317,12 +319,12 @@ func TestFailuresThatWaitingMendsMakeNoNotice(t *testing.T) {
 			r.deliver(1, "ops")
 			r.start()
 			after(70 * time.Hour)
-			if len(r.notices) != 0 {
-				t.Errorf("%d made the notices %q", code, r.notices)
+			if len(r.told()) != 0 {
+				t.Errorf("%d made the notices %q", code, r.told())
 			}
 			after(20 * time.Hour) // now it is dead
-			if len(r.notices) != 1 {
-				t.Errorf("%d for three days made the notices %q, want one", code, r.notices)
+			if len(r.told()) != 1 {
+				t.Errorf("%d for three days made the notices %q, want one", code, r.told())
 			}
 		})
 	}
@@ -385,8 +387,8 @@ func TestATestIsOneAttemptThatTheBreakerDoesNotLearnOf(t *testing.T) {
 		id := r.deliver(1, "ops")[0]
 		after(time.Second)
 		r.want(id, StateDelivered, 1)
-		if len(r.notices) != 0 {
-			t.Errorf("tests made the notices %q", r.notices)
+		if len(r.told()) != 0 {
+			t.Errorf("tests made the notices %q", r.told())
 		}
 	})
 }

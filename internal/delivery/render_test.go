@@ -181,8 +181,8 @@ func TestExtraHeadersAreMadeAtEachAttempt(t *testing.T) {
 		if len(got) != 1 || got[0].header.Get("X-For") != "ada" || got[0].header.Get("X-Number") != "1" || got[0].header.Values("X-None") != nil {
 			t.Errorf("the receiver got %+v, want one request with the headers of the mapping", got)
 		}
-		if len(r.failures) != 1 || !strings.Contains(r.failures[0], "dictionary") {
-			t.Errorf("the failures are %q, want that of the second mapping", r.failures)
+		if len(r.noted(&r.failures)) != 1 || !strings.Contains(r.noted(&r.failures)[0], "dictionary") {
+			t.Errorf("the failures are %q, want that of the second mapping", r.noted(&r.failures))
 		}
 	})
 }
@@ -260,8 +260,8 @@ func TestAnEmailThatIsTakenIsDeliveredAndRecorded(t *testing.T) {
 		if len(server.taken) != 1 || !strings.Contains(server.taken[0], "authentik Notification: login") {
 			t.Errorf("the mail server took %q, want one mail with its subject", server.taken)
 		}
-		if !slices.Equal(r.sent, []string{"ada@example.org"}) {
-			t.Errorf("the e-mails recorded are for %q, want ada's address", r.sent)
+		if !slices.Equal(r.noted(&r.sent), []string{"ada@example.org"}) {
+			t.Errorf("the e-mails recorded are for %q, want ada's address", r.noted(&r.sent))
 		}
 	})
 }
@@ -273,8 +273,8 @@ func TestAnEmailThatIsRefusedForGoodIsGivenUp(t *testing.T) {
 			r.start()
 			after(time.Second)
 			r.want(id, want, 1)
-			if notices := map[string]int{StateDead: 1, StatePending: 0}[want]; len(r.notices) != notices || len(r.sent) != 0 {
-				t.Errorf("%s made the notices %q and the e-mails %q, want %d and none", refusal, r.notices, r.sent, notices)
+			if notices := map[string]int{StateDead: 1, StatePending: 0}[want]; len(r.told()) != notices || len(r.noted(&r.sent)) != 0 {
+				t.Errorf("%s made the notices %q and the e-mails %q, want %d and none", refusal, r.told(), r.noted(&r.sent), notices)
 			}
 		})
 	}

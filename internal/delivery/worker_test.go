@@ -106,6 +106,17 @@ func (r *receiver) requests() []request {
 	return slices.Clone(r.got)
 }
 
+// busy is how many requests are under way, and the most that were since it was last asked with again.
+func (r *receiver) busy(again bool) (open, most int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	open, most = r.open, r.most
+	if again {
+		r.most = 0
+	}
+	return open, most
+}
+
 // ids are those of the requests, each once.
 func (r *receiver) ids() map[string]int {
 	ids := map[string]int{}
@@ -161,6 +172,15 @@ func (r *rig) note(list *[]string, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	*list = append(*list, text)
+}
+
+// told are the notices, so far.
+func (r *rig) told() []string { return r.noted(&r.notices) }
+
+func (r *rig) noted(list *[]string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(*list)
 }
 
 // dial connects with the receiver of that name.
