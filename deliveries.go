@@ -9,6 +9,7 @@ import (
 	"belfry/internal/delivery"
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/live"
 	"belfry/internal/outbound"
 	"belfry/internal/script"
 	"belfry/internal/sqldb"
@@ -53,8 +54,9 @@ func (r *recorder) sends(out outside) delivery.Options {
 	}
 	return delivery.Options{
 		DB: r.db, Log: r.log, Client: out.client, Mailer: out.mailer, Runner: r.runner, Render: r.render,
-		Event:  scriptEventOf,
-		Notice: notice,
+		Event:   scriptEventOf,
+		Notice:  r.notice,
+		Changed: func(pk string) { r.publish(live.Hint{Kind: kindDelivery, ID: pk}) },
 		MailSent: func(to string, mail outbound.Mail) func(*sqldb.Tx) error {
 			return r.aside(mailEvent(out.from, to, mail))
 		},
@@ -95,7 +97,7 @@ func scriptEventOf(tx *sqldb.Tx, pk string) (*script.Event, error) {
 }
 
 // notice tells every active superuser something about Belfry itself.
-func notice(text string) func(tx *sqldb.Tx) error {
+func (r *recorder) notice(text string) func(tx *sqldb.Tx) error {
 	body := shorten(clean(text), longestBody)
 	folded := drf.Fold(body)
 	return func(tx *sqldb.Tx) error {
@@ -108,6 +110,7 @@ func notice(text string) func(tx *sqldb.Tx) error {
 			if err := insertNotification(tx, &n); err != nil {
 				return err
 			}
+			tx.OnCommit(func() { r.publish(live.Hint{Kind: kindNotification, ID: n.PK, Owner: user}) })
 		}
 		return nil
 	}

@@ -36,7 +36,7 @@ const (
 var kindOfModel = map[string]string{
 	"event": kindEvent, "user": "user", "group": "group", "token": kindToken, "authenticatedsession": kindSession,
 	"notificationrule": "rule", "notificationtransport": "transport", "notificationwebhookmapping": kindMapping,
-	"eventmatcherpolicy": "policy", "expressionpolicy": "policy", "policybinding": "binding",
+	"delivery": kindDelivery, "eventmatcherpolicy": "policy", "expressionpolicy": "policy", "policybinding": "binding",
 }
 
 // eventHints are what a written event changes: the log and, of the trail, the object that it is about.

@@ -155,7 +155,8 @@ func TestEveryKindOfObjectHasItsHints(t *testing.T) {
 		}
 		e := Event{PK: "it", User: "{}", Brand: "{}", Action: words[0], Origin: OriginTrail,
 			Context: drf.JSON(`{"model":{"pk":` + key + `,"app":"` + words[1] + `","name":"","model_name":"` + words[2] + `"}}`)}
-		hints := hintsOf(&plan{event: e, columns: columnsOf(&e)})
+		columns := columnsOf(&e)
+		hints := eventHints(&e, &columns)
 		if len(hints) != 2 || hints[0] != (live.Hint{Kind: kindEvent, ID: "it"}) || hints[1].ID != want || hints[1].Kind == "" {
 			t.Fatalf("%s: %v", c.route, hints)
 		}
@@ -164,7 +165,7 @@ func TestEveryKindOfObjectHasItsHints(t *testing.T) {
 			t.Errorf("the scope read and the kind %s", hints[1].Kind)
 		}
 		e.Origin = OriginAPI // what somebody posts is about nothing
-		if hints := hintsOf(&plan{event: e, columns: columnsOf(&e)}); len(hints) != 1 {
+		if hints := eventHints(&e, &columns); len(hints) != 1 {
 			t.Errorf("%s: %v of a posted event", c.route, hints)
 		}
 	}
@@ -285,7 +286,7 @@ func inBubble(t *testing.T, test func(t *testing.T, s *server, client *http.Tran
 			t.Fatal(err)
 		}
 		defer db.Close()
-		s := newServer(db, log)
+		s := newServer(db, log, outside{})
 		accept := make(pipes)
 		web := newHTTP(s.handler(), log)
 		served := make(chan error)

@@ -6,6 +6,7 @@ import (
 	"belfry/internal/delivery"
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/live"
 	"belfry/internal/sqldb"
 )
 
@@ -32,6 +33,7 @@ func (r *recorder) rehearse(req *http.Request, message string) delivery.Rehearsa
 			if err := insertNotification(tx, &n); err != nil {
 				return err
 			}
+			tx.OnCommit(func() { r.publish(live.Hint{Kind: kindNotification, ID: n.PK, Owner: n.UserPK}) })
 		}
 		return counts.write(tx)
 	}}

@@ -118,7 +118,7 @@ func (a *attempt) judge(err error, retryAfter time.Duration) {
 	step := a.delivery.Step + 1
 	pause, again := wait(step, retryAfter)
 	switch {
-	case a.once, errors.Is(err, outbound.ErrPermanent):
+	case a.once:
 		a.state = StateDead
 	case !again:
 		a.state, a.reason = StateDead, fmt.Sprintf("given up after %d attempts: %s", step, a.reason)
@@ -163,6 +163,7 @@ func (a *attempt) settle(tx *sqldb.Tx) error {
 	if err != nil || !counted {
 		return err
 	}
+	tx.OnCommit(func() { a.worker.opt.Changed(a.delivery.PK) })
 	for _, write := range a.follow {
 		if err := write(tx); err != nil {
 			return err

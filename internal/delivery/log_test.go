@@ -51,8 +51,9 @@ func (c *client) worker(log *slog.Logger, allow ...outbound.Class) *Worker {
 	c.t.Cleanup(web.Close)
 	return NewWorker(Options{
 		DB: c.db, Log: log, Client: web, Runner: script.NewRunner(),
-		Event:  func(*sqldb.Tx, string) (*script.Event, error) { return nil, nil },
-		Notice: func(string) func(*sqldb.Tx) error { return func(*sqldb.Tx) error { return nil } },
+		Event:   func(*sqldb.Tx, string) (*script.Event, error) { return nil, nil },
+		Changed: func(string) {},
+		Notice:  func(string) func(*sqldb.Tx) error { return func(*sqldb.Tx) error { return nil } },
 		MappingFailed: func(f *Failure) func(*sqldb.Tx) error {
 			return func(*sqldb.Tx) error { c.failed = append(c.failed, f.MappingName); return nil }
 		},

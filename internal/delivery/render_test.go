@@ -266,14 +266,14 @@ func TestAnEmailThatIsTakenIsDeliveredAndRecorded(t *testing.T) {
 	})
 }
 
-func TestAnEmailThatIsRefusedForGoodIsGivenUp(t *testing.T) {
-	for refusal, want := range map[string]string{"550 no such user": StateDead, "451 later": StatePending} {
+func TestAnEmailThatIsRefusedForGoodMakesANoticeAndIsTriedAgain(t *testing.T) {
+	for refusal, notices := range map[string]int{"550 no such user": 1, "451 later": 0} {
 		bubble(t, func(t *testing.T, r *rig) {
 			_, id := mailRig(t, r, refusal)
 			r.start()
 			after(time.Second)
-			r.want(id, want, 1)
-			if notices := map[string]int{StateDead: 1, StatePending: 0}[want]; len(r.told()) != notices || len(r.noted(&r.sent)) != 0 {
+			r.want(id, StatePending, 1)
+			if len(r.told()) != notices || len(r.noted(&r.sent)) != 0 {
 				t.Errorf("%s made the notices %q and the e-mails %q, want %d and none", refusal, r.told(), r.noted(&r.sent), notices)
 			}
 		})

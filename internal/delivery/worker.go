@@ -35,6 +35,8 @@ type Options struct {
 
 	// Event reads an event as expressions see it, nil for one that is gone.
 	Event func(tx *sqldb.Tx, pk string) (*script.Event, error)
+	// Changed hears, after the commit, which delivery an attempt has changed.
+	Changed func(pk string)
 	// Notice tells superusers something about a transport.
 	Notice func(body string) func(tx *sqldb.Tx) error
 	// MailSent records an e-mail that was taken by the server.

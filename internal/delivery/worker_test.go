@@ -154,7 +154,8 @@ func newRig(t *testing.T, db *sqldb.DB) *rig {
 	t.Cleanup(client.Close)
 	r.options = Options{
 		DB: db, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Client: client, Runner: script.NewRunner(),
-		Event: func(*sqldb.Tx, string) (*script.Event, error) { return nil, nil },
+		Event:   func(*sqldb.Tx, string) (*script.Event, error) { return nil, nil },
+		Changed: func(string) {},
 		Notice: func(body string) func(*sqldb.Tx) error {
 			return func(*sqldb.Tx) error { r.note(&r.notices, body); return nil }
 		},
