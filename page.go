@@ -5,15 +5,17 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io/fs"
 	"mime"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 
 	"belfry/internal/drf"
 )
 
-//go:embed web/index.html web/app.js web/style.css web/icon.svg
+//go:embed web
 var web embed.FS
 
 // asset is one file of the page, as it is served.
@@ -26,19 +28,24 @@ type asset struct {
 // page serves the admin page out of the binary: "/" and its files, by their paths.
 type page map[string]asset
 
-// pageFiles are the page's paths and the embedded files behind them.
-var pageFiles = map[string]string{"/": "web/index.html", "/app.js": "web/app.js", "/style.css": "web/style.css", "/icon.svg": "web/icon.svg"}
-
-// page reads the embedded files. They are part of the binary: one that is missing is a fault of the build.
+// page reads the embedded files. They are part of the binary: one that cannot be read is a fault of the build.
 func (s *server) page() page {
 	p := page{}
-	for route, name := range pageFiles {
+	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
 		body, err := web.ReadFile(name)
 		if err != nil {
-			panic(err)
+			return err
 		}
 		sum := sha256.Sum256(body)
+		route := strings.TrimSuffix(strings.TrimPrefix(name, "web"), "index.html")
 		p[route] = asset{body: body, contentType: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+		return nil
+	})
+	if err != nil {
+		panic(err)
 	}
 	return p
 }
@@ -52,7 +59,7 @@ func (p page) paths() (paths []string) {
 }
 
 // pagePolicy lets the page load its own files and nothing else, and forbids framing it.
-const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // ServeHTTP answers one file of the page.
