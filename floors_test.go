@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/openapi":         1,
 	"internal/trail":           1,
 	"internal/drf":             0,
+	"internal/live":            0,
 	"internal/sqldb":           0,
 	"internal/sqldb/sqldbtest": 0,
 }

@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"belfry/internal/delivery"
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/live"
 	"belfry/internal/rules"
 	"belfry/internal/sqldb"
 )
@@ -23,14 +25,18 @@ type server struct {
 	identity *identity.API
 	rules    *rules.API
 	delivery *delivery.API
+	hub      *live.Hub
+	started  time.Time
 	document func() document // describes the API; made when it is first asked for
 }
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
 func newServer(db *sqldb.DB, log *slog.Logger) *server {
-	s := &server{db: db, log: log, recorder: &recorder{db: db}}
+	s := &server{db: db, log: log, hub: live.NewHub(), started: time.Now()}
+	s.recorder = &recorder{db: db, publish: s.publish}
 	s.identity = identity.New(db, log, s.recorder.trail)
 	s.identity.UsedBy = usedByRules
+	s.identity.Tell, s.identity.Ended = s.tell, s.hub.Wake
 	s.rules = &rules.API{DB: db, MissingTransport: delivery.MissingTransport, Subject: subjectOfJSON, Trail: s.recorder.trail}
 	s.delivery = &delivery.API{DB: db, UsedBy: rules.UsedByOfTransport, Trail: s.recorder.trail}
 	s.document = sync.OnceValue(func() document {
@@ -93,6 +99,13 @@ type verb struct {
 	access access
 	handle handler
 	offers []drf.Media // the forms of its answer; nil for JSON
+	stream bool        // it answers until somebody has enough
+}
+
+// endless lets a verb answer for as long as its client listens.
+func (v verb) endless() verb {
+	v.stream = true
+	return v
 }
 
 // in lets a verb answer in other forms than JSON. All verbs of a route offer the same.
@@ -116,7 +129,7 @@ func remove(a access, h handler) verb { return verb{method: http.MethodDelete, a
 // routes is the whole API, readable from top to bottom. A literal path stands before one with a variable
 // that would match it too.
 func (s *server) routes() []route {
-	return slices.Concat(s.eventRoutes(), s.ruleRoutes(), s.identityRoutes(), s.rootRoutes())
+	return slices.Concat(s.eventRoutes(), s.ruleRoutes(), s.identityRoutes(), s.sessionRoutes(), s.rootRoutes())
 }
 
 // eventRoutes are the main job.
@@ -211,6 +224,22 @@ func (s *server) identityRoutes() []route {
 		{"/api/v3/core/tokens/{identifier}/set_key/", []verb{post(strict, id.SetKey)}},
 		{"/api/v3/core/tokens/{identifier}/view_key/", []verb{get(own, id.ViewKey)}},
 		{"/api/v3/core/tokens/{identifier}/used_by/", []verb{get(own, id.TokenUsedBy)}},
+	}
+}
+
+// sessionRoutes are one's own sign-ins, and what lasts as long as one of them.
+func (s *server) sessionRoutes() []route {
+	id := s.identity
+	return []route{
+		{"/api/belfry/session/", []verb{get(open, id.GetSession), post(open, id.SignIn), remove(open, id.SignOut)}},
+		{"/api/belfry/me/", []verb{get(inbox, id.GetMe)}},
+		{"/api/belfry/me/password/", []verb{post(own, id.ChangePassword)}},
+		{"/api/belfry/me/sessions/", []verb{get(own, id.ListOwnSessions)}},
+		{"/api/belfry/me/sessions/{uuid}/", []verb{remove(own, id.EndOwnSession)}},
+		{"/api/belfry/sessions/", []verb{get(strict, id.ListSessions)}},
+		{"/api/belfry/sessions/{uuid}/", []verb{remove(strict, id.EndSession)}},
+		{"/api/belfry/live", []verb{get(inbox, s.follow).in(followMedia).endless()}},
+		{"/api/belfry/system/", []verb{get(admin, s.system)}},
 	}
 }
 

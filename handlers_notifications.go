@@ -118,6 +118,7 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 		}
 		in.Patch.apply(&current, time.Now().UnixMicro())
 		n = current
+		s.noteInbox(tx, current.UserPK, pk)
 		return updateNotification(tx, &current)
 	})
 	return n, err
@@ -202,6 +203,7 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 			}
 			in.Patch.apply(&current, time.Now().UnixMicro())
 			n = current
+			s.noteInbox(tx, current.UserPK, pk)
 			return updateNotification(tx, &current)
 		})
 	})
@@ -243,7 +245,11 @@ func (s *server) deleteNotification(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	err = s.db.Write(r.Context(), func(tx *sqldb.Tx) error { return deleteNotification(tx, ownerOf(r), pk) })
+	err = s.db.Write(r.Context(), func(tx *sqldb.Tx) error {
+		user, err := deleteNotification(tx, ownerOf(r), pk)
+		s.noteInbox(tx, user, pk)
+		return err
+	})
 	if err != nil {
 		return orNotFound(err)
 	}
@@ -266,6 +272,7 @@ func (s *server) markAllSeen(w http.ResponseWriter, r *http.Request) error {
 	user := identity.CallerOf(r.Context()).User.PK
 	for marked := int64(seenBatch); marked == seenBatch; {
 		err := s.db.Write(r.Context(), func(tx *sqldb.Tx) (err error) {
+			s.noteInbox(tx, user, "")
 			marked, err = markSeen(tx, user, seenBatch)
 			return err
 		})

@@ -41,9 +41,10 @@ func buildVersion() string {
 
 // cli is the command line. Every flag has an environment variable; what has no flag is a secret.
 type cli struct {
-	Listen   string `help:"Address and port to listen on." default:"127.0.0.1:9000" env:"BELFRY_LISTEN" placeholder:"HOST:PORT"`
-	Database string `help:"Path of the database file." default:"belfry-data/belfry.db" env:"BELFRY_DATABASE" placeholder:"PATH"`
-	LogLevel string `help:"debug, info, warn or error." default:"info" env:"BELFRY_LOG_LEVEL" placeholder:"LEVEL"`
+	Listen         string `help:"Address and port to listen on." default:"127.0.0.1:9000" env:"BELFRY_LISTEN" placeholder:"HOST:PORT"`
+	Database       string `help:"Path of the database file." default:"belfry-data/belfry.db" env:"BELFRY_DATABASE" placeholder:"PATH"`
+	LogLevel       string `help:"debug, info, warn or error." default:"info" env:"BELFRY_LOG_LEVEL" placeholder:"LEVEL"`
+	TrustedProxies string `help:"Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count." env:"BELFRY_TRUSTED_PROXIES" placeholder:"CIDR,…"`
 
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve the API and the admin page (the default)."`
 	Token       tokenCommands      `cmd:"" help:"Create, list and revoke tokens."`

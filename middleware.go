@@ -25,7 +25,9 @@ func (s *server) handler() http.Handler {
 	router := mux.NewRouter().SkipClean(true)
 	for _, rt := range s.routes() {
 		router.Handle(rt.path, s.answer(rt))
-		router.Handle(strings.TrimSuffix(rt.path, "/"), http.HandlerFunc(addSlash))
+		if bare, ok := strings.CutSuffix(rt.path, "/"); ok {
+			router.Handle(bare, http.HandlerFunc(addSlash))
+		}
 	}
 	page := s.page()
 	for _, name := range page.paths() {
@@ -124,7 +126,7 @@ func addSlash(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// requestTime bounds the work on one request; streams will have their own bound.
+// requestTime bounds the work on one request; streams have none.
 const requestTime = 30 * time.Second
 
 // answer is the handler of one route: negotiation, who is calling, may they, the method, then the work.
@@ -132,9 +134,11 @@ func (s *server) answer(rt route) http.Handler {
 	allow := strings.Join(append(methods(rt), http.MethodOptions), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
-		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
-		defer cancel()
-		r = r.WithContext(ctx)
+		if !rt.verbs[0].stream {
+			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 		handle, r, err := s.admit(rt, r)
 		if err == nil {
 			err = handle(w, r)

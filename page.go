@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -9,6 +10,8 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,15 +23,21 @@ var web embed.FS
 
 // asset is one file of the page, as it is served.
 type asset struct {
-	body        []byte
-	contentType string
-	etag        string
+	body, gzipped []byte
+	contentType   string
+	etag          string // without its quotes
 }
 
 // page serves the admin page out of the binary: "/" and its files, by their paths.
 type page map[string]asset
 
-// page reads the embedded files. They are part of the binary: one that cannot be read is a fault of the build.
+// contentTypes are those of the kinds of files that a page has: the system's table may not know them, or differ.
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".json": "application/json", ".webmanifest": "application/manifest+json",
+}
+
+// page reads the embedded files. They are part of the binary: one that cannot be served is a fault of the build.
 func (s *server) page() page {
 	p := page{}
 	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
@@ -39,15 +48,43 @@ func (s *server) page() page {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(body)
-		route := strings.TrimSuffix(strings.TrimPrefix(name, "web"), "index.html")
-		p[route] = asset{body: body, contentType: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+		route := strings.TrimPrefix(name, "web")
+		if route == "/index.html" {
+			route = "/"
+		}
+		p[route] = newAsset(name, body)
 		return nil
 	})
 	if err != nil {
 		panic(err)
 	}
 	return p
+}
+
+// newAsset prepares a file, so that answering it is no work.
+func newAsset(name string, body []byte) asset {
+	contentType, known := contentTypes[path.Ext(name)]
+	if !known {
+		contentType = mime.TypeByExtension(path.Ext(name))
+	}
+	sum := sha256.Sum256(body)
+	return asset{body: body, gzipped: compress(body), contentType: contentType, etag: hex.EncodeToString(sum[:8])}
+}
+
+// compress gzips as small as gzip can.
+func compress(body []byte) []byte {
+	var out bytes.Buffer
+	writer, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err == nil {
+		_, err = writer.Write(body)
+	}
+	if err == nil {
+		err = writer.Close()
+	}
+	if err != nil {
+		panic(err) // a buffer takes everything
+	}
+	return out.Bytes()
 }
 
 // paths are the routes that the page answers.
@@ -58,7 +95,7 @@ func (p page) paths() (paths []string) {
 	return paths
 }
 
-// pagePolicy lets the page load its own files and nothing else, and forbids framing it.
+// pagePolicy lets the page load its own files, pictures of people out of the API, and nothing else, and forbids framing it.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
@@ -70,10 +107,40 @@ func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = drf.WriteJSON(w, r, http.StatusMethodNotAllowed, drf.MethodNotAllowed(r.Method).Body) // is always nil
 		return
 	}
+	body, tag := file.body, file.etag
+	h.Set("Vary", "Accept-Encoding")
+	if takesGzip(r) && len(file.gzipped) < len(body) {
+		body, tag = file.gzipped, tag+"-gzip" // other bytes are another entity
+		h.Set("Content-Encoding", "gzip")
+		r = whole(r)
+	}
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-cache") // asked for again each time, answered by 304 while it is the same
-	h.Set("ETag", file.etag)
+	h.Set("ETag", `"`+tag+`"`)
 	h.Set("Content-Type", file.contentType)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.body))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// whole is a request without its wish for a part: a part of what is compressed is of use to nobody.
+func whole(r *http.Request) *http.Request {
+	if r.Header.Get("Range") == "" {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.Header.Del("Range")
+	return r
+}
+
+// takesGzip reports whether the client takes an answer that is compressed.
+func takesGzip(r *http.Request) bool {
+	return slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values("Accept-Encoding"), ","), ","), func(coding string) bool {
+		name, params, _ := strings.Cut(coding, ";")
+		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			return false
+		}
+		q, found := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+		weight, err := strconv.ParseFloat(q, 64)
+		return !found || err != nil || weight > 0
+	})
 }

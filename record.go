@@ -10,6 +10,7 @@ import (
 	"belfry/internal/delivery"
 	"belfry/internal/drf"
 	"belfry/internal/identity"
+	"belfry/internal/live"
 	"belfry/internal/rules"
 	"belfry/internal/sqldb"
 )
@@ -30,6 +31,7 @@ type snapshot struct {
 // renders outside any write, commit writes.
 type recorder struct {
 	db      *sqldb.DB
+	publish func(...live.Hint)
 	current atomic.Pointer[snapshot]
 	loading sync.Mutex // held by who reads a snapshot to be current
 }
@@ -164,6 +166,7 @@ func (r *recorder) commit(tx *sqldb.Tx, p plan, counts tally) (Event, error) {
 			return Event{}, err
 		}
 	}
+	tx.AfterCommit(func() { r.publish(hintsOf(&p)...) })
 	return p.event, nil
 }
 

@@ -231,3 +231,98 @@ ALTER TABLE policy
     ALTER COLUMN name TYPE TEXT COLLATE "C", ALTER COLUMN action TYPE TEXT COLLATE "C",
     ALTER COLUMN client_ip TYPE TEXT COLLATE "C", ALTER COLUMN app TYPE TEXT COLLATE "C",
     ALTER COLUMN model TYPE TEXT COLLATE "C", ALTER COLUMN expression TYPE TEXT COLLATE "C";
+
+-- migration 2: deliveries and their attempts, and what transports need for them
+
+-- disabled_at parks what is pending. A secret is "whsec_…" or plain text, "" for none; during a rotation there are two.
+ALTER TABLE transport ADD COLUMN disabled_at BIGINT;
+ALTER TABLE transport ADD COLUMN disabled_reason TEXT NOT NULL DEFAULT '';
+ALTER TABLE transport ADD COLUMN secret TEXT NOT NULL DEFAULT '';
+ALTER TABLE transport ADD COLUMN previous_secret TEXT NOT NULL DEFAULT '';
+-- When superusers were last told that deliveries fail, null once one has succeeded a day later.
+ALTER TABLE transport ADD COLUMN noticed_at BIGINT;
+
+-- The random name of this installation, by which it knows its own requests.
+CREATE TABLE instance (
+    pk INTEGER PRIMARY KEY,
+    id TEXT NOT NULL
+);
+
+-- What the worker's clock said when the machine's clock said wall. It counts on where that one jumps.
+CREATE TABLE delivery_clock (
+    pk   INTEGER PRIMARY KEY,
+    wall BIGINT NOT NULL,
+    time BIGINT NOT NULL
+);
+
+-- The outbox and its log. No foreign keys: a delivery outlives its event, rule, transport and recipient.
+CREATE TABLE delivery (
+    pk             TEXT PRIMARY KEY, -- the same at every attempt: "webhook-id"
+    event_pk       TEXT NOT NULL,
+    rule_pk        TEXT, -- null for a test of the transport
+    rule_name      TEXT NOT NULL, -- this and the next two as they were when the event was written
+    transport_name TEXT NOT NULL,
+    username       TEXT NOT NULL,
+    transport_pk   TEXT NOT NULL,
+    user_pk        BIGINT NOT NULL, -- the recipient
+    mode           TEXT NOT NULL, -- webhook, webhook_slack, email
+    state          TEXT NOT NULL, -- pending, sending, delivered, dead, cancelled
+    reason         TEXT NOT NULL, -- why the last attempt failed, or why none is made; '' for none
+    severity       TEXT NOT NULL,
+    summary        TEXT NOT NULL, -- the readable sentence
+    body           TEXT NOT NULL, -- what is sent, rendered once; of an e-mail its parts as JSON; '' where that failed
+    created        BIGINT NOT NULL,
+    attempts       BIGINT NOT NULL, -- made in all
+    step           BIGINT NOT NULL, -- made of the schedule that runs; a retry by hand begins another
+    due            BIGINT, -- the next attempt, by the worker's clock; 0 for at once; null once settled
+    lease          TEXT, -- who is sending it
+    lease_until    BIGINT, -- by the worker's clock; whoever comes later may send it
+    settled        BIGINT, -- when it was delivered, given up or cancelled
+    UNIQUE (event_pk, rule_pk, transport_pk, user_pk)
+);
+CREATE INDEX delivery_due ON delivery (transport_pk, due, created, pk) WHERE due IS NOT NULL;
+CREATE INDEX delivery_created ON delivery (created, pk);
+CREATE INDEX delivery_state ON delivery (state, created, pk);
+CREATE INDEX delivery_transport ON delivery (transport_pk, created, pk);
+CREATE INDEX delivery_user ON delivery (user_pk, created, pk);
+CREATE INDEX delivery_settled ON delivery (settled, pk) WHERE settled IS NOT NULL;
+
+CREATE TABLE delivery_attempt (
+    delivery_pk TEXT NOT NULL REFERENCES delivery (pk) ON DELETE CASCADE,
+    number      BIGINT NOT NULL, -- from 1
+    started     BIGINT NOT NULL,
+    duration    BIGINT NOT NULL, -- microseconds
+    status      BIGINT NOT NULL, -- of the HTTP answer; 0 for none
+    error       TEXT NOT NULL, -- why it failed, '' where it did not
+    answer      TEXT NOT NULL, -- the beginning of the answer
+    headers     TEXT NOT NULL, -- those sent, as a JSON object; null in place of a value that may be a secret
+    PRIMARY KEY (delivery_pk, number)
+);
+
+-- When a rule last matched.
+CREATE INDEX notification_rule ON notification (rule_pk, created);
+CREATE INDEX delivery_rule ON delivery (rule_pk, created, pk);
+
+-- migration 2 postgres: compared byte by byte, as SQLite does
+ALTER TABLE delivery
+    ALTER COLUMN pk TYPE TEXT COLLATE "C", ALTER COLUMN state TYPE TEXT COLLATE "C",
+    ALTER COLUMN rule_name TYPE TEXT COLLATE "C", ALTER COLUMN transport_name TYPE TEXT COLLATE "C",
+    ALTER COLUMN username TYPE TEXT COLLATE "C", ALTER COLUMN summary TYPE TEXT COLLATE "C",
+    ALTER COLUMN reason TYPE TEXT COLLATE "C";
+
+-- migration 3: sessions
+
+-- Whoever signed in with a browser. A session that a token opened has that token's scopes and ends with it.
+CREATE TABLE user_session (
+    pk          TEXT PRIMARY KEY,
+    user_pk     BIGINT NOT NULL REFERENCES app_user (pk) ON DELETE CASCADE,
+    token_pk    TEXT REFERENCES token (pk) ON DELETE CASCADE,
+    secret_hash TEXT NOT NULL UNIQUE, -- of the cookie's value: SHA-256 in hexadecimal
+    created     BIGINT NOT NULL,
+    last_used   BIGINT NOT NULL, -- to the minute
+    expires     BIGINT NOT NULL, -- at the latest, however much it is used
+    user_agent  TEXT NOT NULL,
+    client_ip   TEXT
+);
+CREATE INDEX user_session_user ON user_session (user_pk, last_used, pk);
+CREATE INDEX user_session_token ON user_session (token_pk);

@@ -29,7 +29,7 @@ type serveCommand struct {
 	Demo bool `help:"Fill a new database with invented people, rules and two months of events." env:"BELFRY_DEMO"`
 }
 
-// Run serves until it is told to stop: HTTP first, then retention, then the database, so that all that was
+// Run serves until it is told to stop: streams first, then HTTP, then retention, then the database, so that all that was
 // begun is finished. The port is taken first: a start that fails for it makes no database, whose token nobody saw.
 func (c serveCommand) Run(p *process) (err error) {
 	listener, err := net.Listen("tcp", p.config.listen)
@@ -59,12 +59,13 @@ func (c serveCommand) Run(p *process) (err error) {
 		p.log.Warn("no socket for commands: they work only while the server is stopped", "error", err)
 	}
 	s := newServer(db, p.log)
+	s.identity.Proxies = p.config.proxies
 	web := newHTTP(s.handler(), p.log)
 	host := newHTTP(asHost(s.handler()), p.log)
 	sweeper := &retention{db: db, log: p.log}
 	defer sweeper.start(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
-	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
+	return serveAll(p.ctx, p.log, s.hub.Close, []serving{{web, listener}, {host, socket}})
 }
 
 // newHTTP is a server with limits on headers and time.
@@ -81,8 +82,8 @@ type serving struct {
 	listener net.Listener
 }
 
-// serveAll serves until ctx ends or one server fails, then lets running requests finish.
-func serveAll(ctx context.Context, log *slog.Logger, all []serving) error {
+// serveAll serves until ctx ends or one server fails, then ends the streams and lets running requests finish.
+func serveAll(ctx context.Context, log *slog.Logger, endStreams func(), all []serving) error {
 	failed := make(chan error, len(all))
 	for _, s := range all {
 		if s.listener != nil {
@@ -95,6 +96,7 @@ func serveAll(ctx context.Context, log *slog.Logger, all []serving) error {
 		log.Info("stopping: finishing what was begun")
 	case err = <-failed:
 	}
+	endStreams()
 	stop, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	for _, s := range all {

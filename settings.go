@@ -20,6 +20,7 @@ type settings struct {
 	listen    string
 	database  string
 	level     slog.Level
+	proxies   identity.Proxies
 	bootstrap string // the first token, chosen by the operator; "" for one of our own
 	shown     string // what stands for it in a shell: it is never printed itself
 }
@@ -36,6 +37,10 @@ func (c *cli) settings(p *process, command string) (settings, error) {
 	}
 	if err := s.level.UnmarshalText([]byte(c.LogLevel)); err != nil {
 		problems = append(problems, fmt.Errorf("--log-level (BELFRY_LOG_LEVEL): %q is none of debug, info, warn, error", c.LogLevel))
+	}
+	var err error
+	if s.proxies, err = identity.ParseProxies(c.TrustedProxies); err != nil {
+		problems = append(problems, fmt.Errorf("--trusted-proxies (BELFRY_TRUSTED_PROXIES): %w", err))
 	}
 	if _, err := os.Stat(c.Database); command == "serve" && errors.Is(err, fs.ErrNotExist) {
 		// Only a database that is going to be made needs a first token. Later its file may be gone.
@@ -112,7 +117,7 @@ func secret(p *process, name string) (value, shown string, err error) {
 
 // knownVariables are the environment variables with Belfry's prefix that mean something.
 var knownVariables = []string{
-	"BELFRY_LISTEN", "BELFRY_DATABASE", "BELFRY_LOG_LEVEL", "BELFRY_DEMO",
+	"BELFRY_LISTEN", "BELFRY_DATABASE", "BELFRY_LOG_LEVEL", "BELFRY_DEMO", "BELFRY_TRUSTED_PROXIES",
 	"BELFRY_BOOTSTRAP_TOKEN", "BELFRY_BOOTSTRAP_TOKEN_FILE",
 }
 

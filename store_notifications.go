@@ -118,13 +118,15 @@ func updateNotification(tx *sqldb.Tx, n *Notification) error {
 	return nil
 }
 
-// deleteNotification removes one of the owner's notifications; sql.ErrNoRows when there is none of that key.
-func deleteNotification(tx *sqldb.Tx, o owner, pk string) error {
-	if _, err := lockNotification(tx, o, pk); err != nil {
-		return err
+// deleteNotification removes one of the owner's notifications and answers whose it was; sql.ErrNoRows when there is none
+// of that key.
+func deleteNotification(tx *sqldb.Tx, o owner, pk string) (userPK int64, err error) {
+	n, err := lockNotification(tx, o, pk)
+	if err != nil {
+		return 0, err
 	}
-	_, err := tx.Exec("DELETE FROM notification WHERE pk = $1", pk)
-	return err
+	_, err = tx.Exec("DELETE FROM notification WHERE pk = $1", pk)
+	return n.UserPK, err
 }
 
 // markSeen marks up to limit unseen notifications of one user and answers how many it found.

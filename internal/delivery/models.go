@@ -42,6 +42,11 @@ type Transport struct {
 	SendOnce           bool
 	EmailSubjectPrefix string
 	EmailTemplate      string
+	// DisabledAt (UTC microseconds) parks the transport's deliveries until it is nil again; DisabledReason says why.
+	DisabledAt     *int64
+	DisabledReason string
+	// Secret signs what a webhook sends, and PreviousSecret does so too while receivers learn the new one; "" for none.
+	Secret, PreviousSecret string
 }
 
 // newTransport has a pk of its own and the defaults of authentik.

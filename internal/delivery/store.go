@@ -11,11 +11,12 @@ import (
 	"belfry/internal/sqldb"
 )
 
-const transportColumns = `pk, name, mode, webhook_url, body_mapping_pk, headers_mapping_pk, send_once, email_subject_prefix, email_template`
+const transportColumns = `pk, name, mode, webhook_url, body_mapping_pk, headers_mapping_pk, send_once, email_subject_prefix, email_template,
+	disabled_at, disabled_reason, secret, previous_secret`
 
 func scanTransport(row sqldb.Scanner) (t Transport, err error) {
 	err = row.Scan(&t.PK, &t.Name, &t.Mode, &t.WebhookURL, &t.BodyMapping, &t.HeadersMapping,
-		&t.SendOnce, &t.EmailSubjectPrefix, &t.EmailTemplate)
+		&t.SendOnce, &t.EmailSubjectPrefix, &t.EmailTemplate, &t.DisabledAt, &t.DisabledReason, &t.Secret, &t.PreviousSecret)
 	return t, err
 }
 
@@ -77,8 +78,9 @@ func getTransport(tx *sqldb.Tx, from, pk, lock string) (Transport, error) {
 }
 
 func insertTransport(tx *sqldb.Tx, t Transport) error {
-	_, err := tx.Exec(`INSERT INTO transport (`+transportColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
+	_, err := tx.Exec(`INSERT INTO transport (`+transportColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate,
+		t.DisabledAt, t.DisabledReason, t.Secret, t.PreviousSecret)
 	if err != nil {
 		return fmt.Errorf("insert transport: %w", err)
 	}
@@ -87,8 +89,10 @@ func insertTransport(tx *sqldb.Tx, t Transport) error {
 
 func updateTransport(tx *sqldb.Tx, t Transport) error {
 	_, err := tx.Exec(`UPDATE transport SET name = $2, mode = $3, webhook_url = $4, body_mapping_pk = $5,
-		headers_mapping_pk = $6, send_once = $7, email_subject_prefix = $8, email_template = $9 WHERE pk = $1`,
-		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate)
+		headers_mapping_pk = $6, send_once = $7, email_subject_prefix = $8, email_template = $9,
+		disabled_at = $10, disabled_reason = $11, secret = $12, previous_secret = $13 WHERE pk = $1`,
+		t.PK, t.Name, t.Mode, t.WebhookURL, t.BodyMapping, t.HeadersMapping, t.SendOnce, t.EmailSubjectPrefix, t.EmailTemplate,
+		t.DisabledAt, t.DisabledReason, t.Secret, t.PreviousSecret)
 	if err != nil {
 		return fmt.Errorf("update transport: %w", err)
 	}
@@ -123,7 +127,7 @@ func visible(urls bool) string {
 		return "transport"
 	}
 	return "(SELECT pk, name, mode, '' AS webhook_url, body_mapping_pk, headers_mapping_pk, send_once, " +
-		"email_subject_prefix, email_template FROM transport) AS t"
+		"email_subject_prefix, email_template, disabled_at, disabled_reason, '' AS secret, '' AS previous_secret FROM transport) AS t"
 }
 
 // listTransports reads the page that q asks for out of from (see visible).

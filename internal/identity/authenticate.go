@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -12,34 +11,54 @@ import (
 	"belfry/internal/sqldb"
 )
 
-// Authenticate finds out who makes the request. Its errors are answers: 403 for no or bad credentials (never 401,
-// as authentik), 429 for a source that guesses; anything else is a fault of the storage. Rights are read anew for
+// Authenticate finds out who makes the request, by its Authorization header or, where it has none, by the cookie of a
+// session. Its errors are answers: 403 for no or bad credentials (never 401, as authentik) and for what another site
+// makes a browser do, 429 for a source that guesses; anything else is a fault of the storage. Rights are read anew for
 // every request, so that revoking a token or disabling a user works at the next one.
 func (a *API) Authenticate(r *http.Request) (Caller, error) {
-	key, err := bearer(r.Header.Get("Authorization"))
-	if err != nil {
-		return Caller{}, err
+	from := a.Proxies.remote(r)
+	hash, look, refusal := "", a.byToken, drf.BadToken()
+	if secret := cookieOf(r, from.secure); secret != "" {
+		if err := a.fromHere(r); err != nil {
+			return Caller{}, err
+		}
+		hash, look, refusal = HashKey(secret), a.bySession, drf.NoCredentials()
+	} else {
+		key, err := bearer(r.Header.Get("Authorization"))
+		if err != nil {
+			return Caller{}, err
+		}
+		hash = HashKey(key)
 	}
-	address, prefix := sourceOf(r.RemoteAddr)
-	hash := HashKey(key)
-	attempt, err := a.limit.begin(r.Context(), prefix, hash)
-	if err != nil {
-		return Caller{}, err
-	}
-	how := undecided
-	defer func() { attempt.settle(how) }()
-
-	caller, ok, err := a.callerOf(r.Context(), hash)
+	var caller Caller
+	ok, err := a.limited(r.Context(), from, hash, func() (ok bool, err error) {
+		caller, ok, err = look(r.Context(), hash)
+		return ok, err
+	})
 	switch {
 	case err != nil:
-		return Caller{}, fmt.Errorf("looking up a token: %w", err)
+		return Caller{}, err
 	case !ok:
-		how = refused
-		return Caller{}, drf.BadToken()
+		return Caller{}, refusal
 	}
-	how = succeeded
-	caller.Source = address
+	caller.Source = from.address
+	a.noteUse(r.Context(), caller)
 	return caller, nil
+}
+
+// Again reads anew who a caller is and what they may do, for what lasts longer than a request; false where their
+// credentials are good no more. It is no use of a session.
+func (a *API) Again(ctx context.Context, c Caller) (Caller, bool, error) {
+	look := a.byToken
+	switch {
+	case c.Host:
+		return c, true, nil
+	case c.SessionPK != "":
+		look = a.bySession
+	}
+	again, ok, err := look(ctx, c.credential)
+	again.Source = c.Source
+	return again, ok, err
 }
 
 // bearer is the key that an Authorization header shows. A header without a space counts as none.
@@ -67,8 +86,8 @@ SELECT t.pk, t.intent, t.expiring, t.expires, t.scopes, ` + userColumns + `,
 	EXISTS (SELECT 1 FROM up WHERE up.is_superuser)
 FROM token t JOIN app_user u ON u.pk = t.user_pk WHERE t.key_hash = $1`
 
-// callerOf is the caller whose token's key has the hash; false if there is none that is valid now.
-func (a *API) callerOf(ctx context.Context, hash string) (Caller, bool, error) {
+// byToken is the caller whose token's key has the hash; false if there is none that is valid now.
+func (a *API) byToken(ctx context.Context, hash string) (Caller, bool, error) {
 	var caller Caller
 	valid := false
 	err := a.DB.ReadQuick(ctx, func(tx *sqldb.Tx) error {
@@ -80,6 +99,7 @@ func (a *API) callerOf(ctx context.Context, hash string) (Caller, bool, error) {
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
+		caller.credential = hash
 		caller.TokenPK, caller.Scopes, caller.Superuser = t.PK, scopesOf(strings.Fields(scopes)), u.IsSuperuser
 		valid = t.Intent == intentAPI && u.IsActive && (!t.Expiring || t.Expires > wall())
 		return err

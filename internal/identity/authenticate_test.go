@@ -321,7 +321,7 @@ func TestLimiterForgetsTheOldestSourceAndCredential(t *testing.T) {
 }
 
 func TestSourceIsAnAddressOrA64(t *testing.T) {
-	for remote, want := range map[string]string{
+	for peer, want := range map[string]string{
 		"192.0.2.7:1234":          "192.0.2.7 192.0.2.7/32",
 		"[::ffff:192.0.2.7]:1234": "192.0.2.7 192.0.2.7/32",
 		"[2001:db8:1:2:3::4]:1":   "2001:db8:1:2:3::4 2001:db8:1:2::/64",
@@ -329,9 +329,9 @@ func TestSourceIsAnAddressOrA64(t *testing.T) {
 		"@":                       " invalid Prefix",
 		"":                        " invalid Prefix",
 	} {
-		address, prefix := sourceOf(remote)
-		if got := address + " " + prefix.String(); got != want {
-			t.Errorf("%q is %q, want %q", remote, got, want)
+		from := Proxies(nil).remote(&http.Request{RemoteAddr: peer})
+		if got := from.address + " " + from.source.String(); got != want {
+			t.Errorf("%q is %q, want %q", peer, got, want)
 		}
 	}
 }

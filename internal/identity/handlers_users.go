@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"unicode/utf8"
@@ -115,14 +114,17 @@ func (a *API) Me(w http.ResponseWriter, r *http.Request) error {
 }
 
 // SetPassword answers POST users/{id}/set_password/: one's own, or, for a superuser, anybody's. Whoever is not
-// allowed to learns nothing of who exists.
+// allowed to learns nothing of who exists. A session is not enough for one's own: see ChangePassword.
 func (a *API) SetPassword(w http.ResponseWriter, r *http.Request) error {
 	pk, err := drf.PathInt(r, "id")
 	if err != nil {
 		return err
 	}
-	if !CallerOf(r.Context()).owns(pk) {
+	switch caller := CallerOf(r.Context()); {
+	case !caller.owns(pk):
 		return drf.Forbidden()
+	case caller.SessionPK != "" && caller.User.PK == pk:
+		return drf.Detail(http.StatusForbidden, "Change your own password at /api/belfry/me/password/, which asks for the old one.")
 	}
 	in := UserPasswordSetSerializer.Read(w, r, drf.Create)
 	err = a.read(r, func(tx *sqldb.Tx) error {
@@ -136,19 +138,13 @@ func (a *API) SetPassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if utf8.RuneCountInString(in.Patch.Password.Value) < minPasswordLength {
-		return drf.Invalid("password", fmt.Sprintf("A password needs at least %d characters.", minPasswordLength))
+		return drf.Invalid("password", msgShortPassword)
 	}
 	hash, err := a.Passwords.Hash(r.Context(), in.Patch.Password.Value)
 	if err != nil {
 		return err
 	}
-	err = a.writeBeside(r, func(tx *sqldb.Tx) error {
-		user, err := setPassword(tx, pk, hash)
-		if err != nil {
-			return err
-		}
-		return a.Trail.Record(tx, r, userKind.Replaced(&user, "password"))
-	})
+	err = a.writeBeside(r, func(tx *sqldb.Tx) error { return a.storePassword(tx, r, pk, hash) })
 	if err != nil {
 		return err
 	}

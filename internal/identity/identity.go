@@ -1,10 +1,11 @@
-// Package identity knows who is calling and what they may do: users, groups
-// and tokens, their part of the API, and the directory that rules look people up in.
+// Package identity knows who is calling and what they may do: users, groups, tokens and
+// sessions, their part of the API, and the directory that rules look people up in.
 package identity
 
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"belfry/internal/drf"
@@ -71,12 +72,17 @@ type Caller struct {
 	Superuser bool
 	// Scopes are those of the token, or all.
 	Scopes Scopes
-	// TokenPK is the token that was shown; "" where there was none.
+	// TokenPK is the token that was shown, or that opened the session; "" where there was none.
 	TokenPK string
+	// SessionPK is the session whose cookie was shown; "" where there was none.
+	SessionPK string
 	// Source is the remote address without its port; "" where it is not an address.
 	Source string
 	// Host says that the caller is the command line on the same machine: superuser, all scopes, no user.
 	Host bool
+
+	credential string // the hash of what was shown
+	lastUsed   int64  // of the session
 }
 
 // owns reports whether the caller may see and change what belongs to the user: its own, or, as a superuser, everybody's.
@@ -97,7 +103,7 @@ func CallerOf(ctx context.Context) Caller {
 	return c
 }
 
-// API is the part of the HTTP API that is about users, groups and tokens.
+// API is the part of the HTTP API that is about users, groups, tokens and sessions.
 //
 // Its handlers leave two questions to the route table: whether a superuser is
 // needed and which scopes are. They check only what depends on the object.
@@ -111,11 +117,20 @@ type API struct {
 	Trail trail.Func
 	// Passwords hashes and verifies; it is shared so that hashing is bounded for the whole process.
 	Passwords *Passwords
+	// Proxies are those whose forwarding headers say who is calling.
+	Proxies Proxies
+	// Tell writes what happened into the log.
+	Tell func(r *http.Request, what Occurrence) error
+	// Ended is called after a session was signed out of: what it was shown ends too.
+	Ended func()
 
-	limit *limiter
+	limit       *limiter
+	pepper      pepper
+	crossOrigin http.CrossOriginProtection
 }
 
 // New makes the API on an open database, with the trail of what it changes.
 func New(db *sqldb.DB, log *slog.Logger, trail trail.Func) *API {
-	return &API{DB: db, Log: log, Trail: trail, Passwords: NewPasswords(), limit: newLimiter()}
+	return &API{DB: db, Log: log, Trail: trail, Passwords: NewPasswords(), limit: newLimiter(), pepper: newPepper(),
+		Tell: func(*http.Request, Occurrence) error { return nil }, Ended: func() {}}
 }

@@ -150,22 +150,3 @@ func (s *source) trust(hash string, now time.Time) {
 	}
 	s.trusted[hash] = now
 }
-
-// sourceOf is the address of a request's RemoteAddr, and what is limited as one source. What is not an address,
-// such as a Unix socket's, is a source of its own.
-func sourceOf(remote string) (address string, prefix netip.Prefix) {
-	ap, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return "", netip.Prefix{}
-	}
-	addr := ap.Addr().Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, err = addr.Prefix(bits)
-	if err != nil {
-		return "", netip.Prefix{}
-	}
-	return addr.String(), prefix
-}

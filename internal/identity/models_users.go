@@ -30,6 +30,9 @@ type User struct {
 	GroupsObj               []Group  // the same groups, without members; nil is answered as null
 }
 
+// maxUsername is how many characters a user name has at most.
+const maxUsername = 150
+
 // UserPatch is what a request may say of a user.
 type UserPatch struct {
 	Username, Name, Email, Path, Type drf.Field[string]
@@ -111,7 +114,7 @@ const (
 var UserSerializer = drf.NewSerializer("User",
 	drf.Int[User, UserPatch]("pk", func(u *User) int64 { return u.PK }, nil),
 	drf.Text("username", func(u *User) string { return u.Username },
-		func(p *UserPatch) *drf.Field[string] { return &p.Username }, drf.Required(), drf.MaxLength(150)),
+		func(p *UserPatch) *drf.Field[string] { return &p.Username }, drf.Required(), drf.MaxLength(maxUsername)),
 	drf.Text("name", func(u *User) string { return u.Name },
 		func(p *UserPatch) *drf.Field[string] { return &p.Name }, drf.Required(), drf.AllowBlank(), drf.Help(helpUserName)),
 	drf.Bool("is_active", func(u *User) bool { return u.IsActive },

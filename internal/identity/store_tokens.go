@@ -208,6 +208,10 @@ func setKey(tx *sqldb.Tx, caller Caller, identifier string, in drf.Input[keyInpu
 	if errors.As(err, new(*sqldb.UniqueError)) {
 		return t, drf.Invalid("key", msgKeyTaken)
 	}
+	if err != nil {
+		return t, err
+	}
+	_, err = tx.Exec(`DELETE FROM user_session WHERE token_pk = $1`, t.PK) // they were opened with the old key
 	return t, err
 }
 

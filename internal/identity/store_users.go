@@ -215,6 +215,11 @@ func updateUser(tx *sqldb.Tx, pk int64, in drf.Input[UserPatch]) (before, after 
 		u.Username, u.Name, u.Email, u.Path, u.Type, u.IsActive, u.Attributes, u.LastLogin, tx.Now(), pk); err != nil {
 		return before, after, fmt.Errorf("changing a user: %w", err)
 	}
+	if !u.IsActive { // else they would be good again once the user is
+		if err := endSessions(tx, pk, ""); err != nil {
+			return before, after, err
+		}
+	}
 	if in.Patch.Groups.Set {
 		if err := setGroups(tx, pk, in.Patch.Groups.Value); err != nil {
 			return before, after, err

@@ -34,7 +34,7 @@ type postgresDB struct {
 	pool    *sql.DB
 	clock   *clock
 	timeout time.Duration
-	waiting atomic.Int64
+	queued  atomic.Int64
 
 	mu       sync.Mutex // guards closed
 	closed   bool
@@ -130,6 +130,8 @@ func (db *postgresDB) make(ctx context.Context, sqlTx *sql.Tx, migrations []migr
 
 func (db *postgresDB) postgres() bool { return true }
 
+func (db *postgresDB) waiting() int { return int(db.queued.Load()) }
+
 // enter lets a transaction in unless the database is closing. Who was let in calls running.Done.
 func (db *postgresDB) enter() error {
 	db.mu.Lock()
@@ -195,11 +197,11 @@ func (db *postgresDB) write(ctx context.Context, fn func(tx *Tx) error) error {
 
 // take waits for a connection, as one of a bounded number.
 func (db *postgresDB) take(ctx context.Context) (*sql.Conn, error) {
-	if db.waiting.Add(1) > queueLimit {
-		db.waiting.Add(-1)
+	if db.queued.Add(1) > queueLimit {
+		db.queued.Add(-1)
 		return nil, ErrOverloaded
 	}
-	defer db.waiting.Add(-1)
+	defer db.queued.Add(-1)
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(db.stopping, cancel)()

@@ -46,6 +46,7 @@ type backend interface {
 	read(ctx context.Context, fn func(tx *Tx) error, quick bool) error
 	write(ctx context.Context, fn func(tx *Tx) error) error
 	ready(ctx context.Context) error
+	waiting() int
 	close() error
 	postgres() bool
 }
@@ -140,9 +141,24 @@ func (db *DB) ReadQuick(ctx context.Context, fn func(tx *Tx) error) error {
 // fn may run more than once, touches its Tx and its own result only, and never
 // calls Read or Write. A ctx that ends while fn waits drops it; once fn has begun, it runs to its end.
 // An error of fn is returned as it is, and nothing of fn is kept; so is a panic, as an error.
+// What fn left to [Tx.AfterCommit] has run when Write returns.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.report("write", db.backend.write(ctx, fn))
+	var after []func()
+	err := db.report("write", db.backend.write(ctx, func(tx *Tx) error {
+		err := fn(tx)
+		after = tx.after // of the last run, which is the one that is kept
+		return err
+	}))
+	if err == nil {
+		for _, effect := range after {
+			effect()
+		}
+	}
+	return err
 }
+
+// Waiting is how many writes wait for their turn.
+func (db *DB) Waiting() int { return db.backend.waiting() }
 
 // report logs a panic's stack, which its caller has no use for.
 func (db *DB) report(kind string, err error) error {

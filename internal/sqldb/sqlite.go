@@ -89,6 +89,8 @@ func checkPragmas(ctx context.Context, conn *sqliteConn) error {
 
 func (db *sqliteDB) postgres() bool { return false }
 
+func (db *sqliteDB) waiting() int { return len(db.writer.queue) }
+
 func (db *sqliteDB) write(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.writer.write(ctx, fn)
 }

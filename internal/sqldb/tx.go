@@ -26,6 +26,8 @@ type Tx struct {
 	now  int64
 	rows *sql.Rows // the last result, which may be open
 	done bool
+
+	after []func()
 }
 
 // Now is the transaction's idea of now, in UTC microseconds; in a write it is later than that of every write before.
@@ -49,6 +51,20 @@ func (tx *Tx) ForShare() string {
 
 // Postgres reports whether the database is PostgreSQL.
 func (tx *Tx) Postgres() bool { return tx.run.postgres() }
+
+// AfterCommit leaves an effect for the time after the commit: it runs once, before Write returns, and never for what was
+// undone or is run again. It may not fail, and takes no Tx.
+func (tx *Tx) AfterCommit(effect func()) { tx.after = append(tx.after, effect) }
+
+// Size is how many bytes the database takes on the disk, without the log of what was written last.
+func (tx *Tx) Size() (bytes int64, err error) {
+	query := "SELECT c.page_count * s.page_size FROM pragma_page_count() AS c, pragma_page_size() AS s"
+	if tx.Postgres() {
+		query = "SELECT pg_database_size(current_database())"
+	}
+	err = tx.Row(query, nil, &bytes)
+	return bytes, err
+}
 
 // Exec runs a statement and answers how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {

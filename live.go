@@ -1,0 +1,221 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"belfry/internal/drf"
+	"belfry/internal/identity"
+	"belfry/internal/live"
+	"belfry/internal/sqldb"
+)
+
+// The times of a stream.
+const (
+	heartbeat   = 20 * time.Second       // proxies close what is silent for 30 to 60 seconds
+	gatherTime  = 100 * time.Millisecond // what changes within it is told at once
+	listenTime  = 10 * time.Second       // what a client gets to take one message in
+	fullPause   = 10 * time.Second       // after which a client comes again that found no room
+	reasonEnded = live.Reason("ended")   // the caller may listen no more
+)
+
+// The kinds of hints.
+const (
+	kindEvent        = "event"
+	kindNotification = "notification"
+	kindSession      = "session"
+	kindToken        = "token"
+	kindMapping      = "mapping"
+)
+
+// kindOfModel are the kinds of what the trail is about.
+var kindOfModel = map[string]string{
+	"event": kindEvent, "user": "user", "group": "group", "token": kindToken, "authenticatedsession": kindSession,
+	"notificationrule": "rule", "notificationtransport": "transport", "notificationwebhookmapping": kindMapping,
+	"eventmatcherpolicy": "policy", "expressionpolicy": "policy", "policybinding": "binding",
+}
+
+// hintsOf are what a written event changes: the log, inboxes and, of the trail, the object that it is about.
+func hintsOf(p *plan) []live.Hint {
+	hints := []live.Hint{{Kind: kindEvent, ID: p.event.PK}}
+	for _, n := range p.notifications {
+		hints = append(hints, live.Hint{Kind: kindNotification, ID: n.PK, Owner: n.UserPK})
+	}
+	if model, pk := p.columns.modelName, p.columns.modelPK; p.event.Origin == OriginTrail && model != nil && pk != nil {
+		if kind, ok := kindOfModel[*model]; ok {
+			hints = append(hints, live.Hint{Kind: kind, ID: dashed(*pk)})
+		}
+	}
+	return hints
+}
+
+// dashed is a key as the API writes it, of one as the trail does.
+func dashed(pk string) string {
+	if len(pk) != 32 {
+		return pk
+	}
+	return strings.Join([]string{pk[:8], pk[8:12], pk[12:16], pk[16:20], pk[20:]}, "-")
+}
+
+// publish tells the readers in this process. What changes who may do what makes all of them look up, so that their
+// rights are looked at again.
+func (s *server) publish(hints ...live.Hint) {
+	s.hub.Publish(hints...)
+	for _, h := range hints {
+		switch h.Kind {
+		case "user", "group", kindToken, kindSession:
+			s.hub.Wake()
+			return
+		}
+	}
+}
+
+// noteInbox tells the owner of a notification, once the write is through, that it has changed; "" for many of them.
+func (s *server) noteInbox(tx *sqldb.Tx, user int64, pk string) {
+	tx.AfterCommit(func() { s.publish(live.Hint{Kind: kindNotification, ID: pk, Owner: user}) })
+}
+
+// wanted are the hints that a caller may have: of their own inbox, and, for superusers, of all that they may look at.
+func wanted(c identity.Caller) func(live.Hint) bool {
+	return func(h live.Hint) bool {
+		switch h.Kind {
+		case kindNotification:
+			return h.Owner == c.User.PK
+		case kindMapping, kindToken, kindSession:
+			return strict.allows(c, http.MethodGet)
+		}
+		return admin.allows(c, http.MethodGet)
+	}
+}
+
+// followMedia is what a stream is, to who asks for something.
+var followMedia = []drf.Media{{Type: "text/event-stream", Format: "event-stream"}}
+
+// follow answers a stream of hints for as long as the client listens and may.
+func (s *server) follow(w http.ResponseWriter, r *http.Request) error {
+	caller := identity.CallerOf(r.Context())
+	reader, err := s.hub.Subscribe(caller.User.PK, wanted(caller))
+	switch {
+	case errors.Is(err, live.ErrFull):
+		return drf.Unavailable("Too many listen already. Try again.", fullPause, nil)
+	case err != nil:
+		return drf.Unavailable("Belfry is shutting down.", time.Second, nil)
+	}
+	defer reader.Close()
+	out := beginStream(w)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	f := &follower{server: s, request: r, caller: caller, reader: reader, out: out}
+	if out.send("hello", helloData) == nil { // else the client has gone, which is its own affair
+		f.run()
+	}
+	return nil
+}
+
+// helloData is the first message: how often something comes.
+var helloData = marshal(map[string]int{"heartbeat": int(heartbeat.Seconds())})
+
+// follower is one client that listens.
+type follower struct {
+	server  *server
+	request *http.Request
+	caller  identity.Caller
+	reader  *live.Reader
+	out     *eventStream
+}
+
+// run sends what changes, and something every heartbeat, until the client has gone or may listen no more.
+func (f *follower) run() {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		event, data := "beat", "{}"
+		select {
+		case <-f.request.Context().Done():
+			return
+		case <-beat.C:
+		case <-f.reader.Changed():
+			hints, reason := f.gather()
+			if reason != "" {
+				f.out.bye(reason)
+				return
+			}
+			event, data = "change", marshal(hints)
+		}
+		if reason := f.mayNot(); reason != "" {
+			f.out.bye(reason)
+			return
+		}
+		if data == "[]" {
+			continue // it was woken to look at its rights, no more
+		}
+		if f.out.send(event, data) != nil {
+			return
+		}
+	}
+}
+
+// gather waits for what belongs together, and takes it.
+func (f *follower) gather() ([]live.Hint, live.Reason) {
+	pause := time.NewTimer(gatherTime)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-f.request.Context().Done():
+	}
+	return f.reader.Take()
+}
+
+// mayNot looks at the caller's rights anew, and answers why the stream ends; "" where it goes on. Who has become
+// somebody with other rights comes again as that.
+func (f *follower) mayNot() live.Reason {
+	caller, ok, err := f.server.identity.Again(f.request.Context(), f.caller)
+	switch {
+	case err != nil && f.request.Context().Err() == nil:
+		f.server.log.Warn("a stream was ended, because the rights of who listens could not be looked at", "error", err)
+		return live.Stopping
+	case err != nil || !ok || !inbox.allows(caller, http.MethodGet):
+		return reasonEnded
+	case caller.Superuser != f.caller.Superuser || caller.Scopes != f.caller.Scopes:
+		return live.Stopping
+	}
+	return ""
+}
+
+// eventStream writes messages, one at a time. Whoever does not take one in time is gone.
+type eventStream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// beginStream begins an answer that nobody on the way keeps back. Neither the time to read the request nor the time to
+// write an answer bounds it: each message has its own.
+func beginStream(w http.ResponseWriter) *eventStream {
+	s := &eventStream{w: w, control: http.NewResponseController(w)}
+	_ = s.control.SetReadDeadline(time.Time{}) // what has no deadlines, as a recorder in a test, needs none
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	return s
+}
+
+// reconnect is how many milliseconds a browser waits before it comes again.
+const reconnect = "retry: 2000\n"
+
+// send writes one message, and answers an error where the client does not take it.
+func (s *eventStream) send(event, data string) error {
+	_ = s.control.SetWriteDeadline(time.Now().Add(listenTime))
+	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", reconnect, event, data); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// bye says why there will be no more.
+func (s *eventStream) bye(reason live.Reason) {
+	_ = s.send("bye", `{"reason":"`+string(reason)+`"}`) // a client that has gone knows
+}
