@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -69,6 +70,15 @@ type asker struct {
 	asked   int
 }
 
+// oneMessage is a client that hangs up once a stream has sent it something.
+type oneMessage struct {
+	*httptest.ResponseRecorder
+	hangUp func()
+}
+
+// Flush is called after each message.
+func (m oneMessage) Flush() { m.hangUp() }
+
 // ask makes a request without a body and answers its outcome: "-" where nobody is known, 403 where somebody is and
 // may not, 405, or ok where the handler was reached, whether it found anything or not.
 func (a *asker) ask(t *testing.T, who role, method, path string) string {
@@ -79,8 +89,11 @@ func (a *asker) ask(t *testing.T, who role, method, path string) string {
 	if who.key != "" {
 		request.Header.Set("Authorization", "Bearer "+who.key)
 	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	request = request.WithContext(ctx)
 	answer := httptest.NewRecorder()
-	a.handler.ServeHTTP(answer, request)
+	a.handler.ServeHTTP(oneMessage{answer, hangUp}, request)
 	text := answer.Body.String()
 	switch answer.Code {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound:

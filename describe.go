@@ -38,6 +38,8 @@ var nouns = []noun{
 	{"/api/v3/core/users/", identity.UserSerializer.Shape(), identity.UserList},
 	{"/api/v3/core/groups/", identity.GroupSerializer.Shape(), identity.GroupList},
 	{"/api/v3/core/tokens/", identity.TokenSerializer.Shape(), identity.TokenList},
+	{"/api/belfry/me/sessions/", identity.SessionSerializer.Shape(), identity.SessionList},
+	{"/api/belfry/sessions/", identity.SessionSerializer.Shape(), identity.SessionList},
 }
 
 // special describes the verbs that do something else than a noun's usual one.
@@ -77,7 +79,17 @@ var special = map[string]openapi.Operation{
 	"POST /api/v3/core/tokens/{identifier}/set_key/": {Says: "Sets the key of a token.",
 		Takes: identity.TokenSetKeySerializer.Shape(), Status: http.StatusNoContent},
 	"GET /api/v3/core/tokens/{identifier}/view_key/": {Says: "Always refused: keys are stored as hashes."},
-	"GET /api/v3/root/config/":                       {Says: "What clients ask for at their start.", Status: http.StatusOK, Answers: configSerializer.Shape()},
+	"GET /api/belfry/session/": {Says: "Who has signed in with this browser, if anybody has.",
+		Status: http.StatusOK, Answers: identity.WhoSerializer.Shape()},
+	"POST /api/belfry/session/": {Says: "Signs in, with a user name and a password or with a token, and sets a cookie.",
+		Takes: identity.SignInSerializer.Shape(), Status: http.StatusCreated, Answers: identity.WhoSerializer.Shape()},
+	"DELETE /api/belfry/session/": {Says: "Signs out.", Status: http.StatusNoContent},
+	"GET /api/belfry/me/":         {Says: "The caller.", Status: http.StatusOK, Answers: identity.WhoSerializer.Shape()},
+	"POST /api/belfry/me/password/": {Says: "Changes the caller's password, and ends their other sessions.",
+		Takes: identity.PasswordChangeSerializer.Shape(), Status: http.StatusNoContent},
+	"GET /api/belfry/live":     {Says: "Hints of what changes, as server-sent events.", Status: http.StatusOK, Media: followMedia},
+	"GET /api/belfry/system/":  {Says: "How the server is.", Status: http.StatusOK, Answers: systemSerializer.Shape()},
+	"GET /api/v3/root/config/": {Says: "What clients ask for at their start.", Status: http.StatusOK, Answers: configSerializer.Shape()},
 	"GET /api/v3/admin/version/": {Says: "The release whose API this is, and Belfry's own as the build.",
 		Status: http.StatusOK, Answers: versionSerializer.Shape()},
 	"GET /api/v3/schema/":  {Says: "This document, as YAML or JSON.", Query: schemaQuery, Status: http.StatusOK, Media: schemaMedia},

@@ -307,7 +307,7 @@ func (g *generator) headers(r *generated, keys map[string]string) {
 	default:
 		r.header.Set("Authorization", oneOf(g, "Bearer ", "Bearer ", "bearer ", "BEARER ")+keys[role])
 	}
-	r.wrong = role != "admin"
+	r.wrong = role != "admin" || r.kind.guesses
 	if r.body != "" {
 		r.header.Set("Content-Type", "application/json")
 		if g.chance(6) {

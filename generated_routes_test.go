@@ -35,6 +35,8 @@ type kind struct {
 	plain   *drf.Shape    // items of a list without the envelope; a chart may have chartShape or historyShape
 	any     bool          // an object of whatever fields
 	asks    bool          // POST makes nothing
+	guesses bool          // it may be a wrong guess: it comes from a source of its own, and the log may tell of it
+	endless bool          // it is answered until somebody has enough: nobody asks it here
 	table   string        // whose keys the path's variable names; policy/expression names those of one kind
 	weight  int           // how often it is asked; 0 stands for 10
 	params  []string      // further query parameters
@@ -85,6 +87,15 @@ func kinds() map[string]kind {
 		"/api/v3/policies/all/{policy_uuid}/":           {object: rules.PolicySerializer.Shape(), table: "policy"},
 		"/api/v3/policies/all/{policy_uuid}/test/":      {object: rules.PolicyTestResultSerializer.Shape(), body: rules.PolicyTestSerializer.Shape(), asks: true, table: "policy"},
 		"/api/v3/policies/all/{policy_uuid}/used_by/":   {plain: usedByShape, table: "policy", weight: 3},
+		"/api/belfry/session/":                          {object: identity.WhoSerializer.Shape(), body: identity.SignInSerializer.Shape(), guesses: true, weight: 4},
+		"/api/belfry/me/":                               {object: identity.WhoSerializer.Shape(), weight: 2},
+		"/api/belfry/me/password/":                      {body: identity.PasswordChangeSerializer.Shape(), guesses: true, weight: 1},
+		"/api/belfry/me/sessions/":                      {object: identity.SessionSerializer.Shape(), list: identity.SessionList, weight: 4},
+		"/api/belfry/me/sessions/{uuid}/":               {table: "user_session", weight: 2},
+		"/api/belfry/sessions/":                         {object: identity.SessionSerializer.Shape(), list: identity.SessionList, weight: 4},
+		"/api/belfry/sessions/{uuid}/":                  {table: "user_session", weight: 2},
+		"/api/belfry/live":                              {endless: true},
+		"/api/belfry/system/":                           {object: systemSerializer.Shape(), weight: 2},
 		"/-/health/live/":                               {weight: 1},
 		"/-/health/ready/":                              {weight: 1},
 	}
