@@ -86,11 +86,11 @@ function frame() {
   const shown = views.filter((view) => view.title && view.may());
   main = h("main", { id: "main", tabindex: "-1" });
   const skip = h("a.skip", { href: "#main", onclick: (event) => { event.preventDefault(); main.focus(); } }, "Skip to the content");
-  app.replaceChildren(skip, h("header.side", {}, brand(), h("nav", { "aria-label": "Main" }, groups(shown)), foot()), main, bar(shown));
+  app.replaceChildren(skip, h("header.side", {}, logo(), h("nav", { "aria-label": "Main" }, groups(shown)), foot()), main, bar(shown));
   for (const badge of app.querySelectorAll(".badge")) unseen.watch((n) => paintBadge(badge, n), out.signal);
 }
 
-function brand() {
+function logo() {
   const state = h("span.state");
   live.watch((now) => {
     const [word, hint] = {
@@ -102,7 +102,7 @@ function brand() {
     state.textContent = word;
     state.title = hint;
   }, out.signal);
-  return h("div.brand", {}, h("a", { href: to(["inbox"]) }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), "Belfry"), state);
+  return h("div.logo", {}, h("a", { href: to(["inbox"]) }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), "Belfry"), state);
 }
 
 function groups(shown) {

@@ -5,7 +5,7 @@ import { brief, dayOf } from "./time.js";
 
 const hour = 3600e3;
 const series = 6; // actions with a colour of their own; the rest is one more
-const height = 132;
+const height = 112;
 const foot = 18; // below the bars, for the days
 const side = 40; // left of them, for the numbers
 
@@ -92,7 +92,7 @@ function drawBar(data, bar, x, step, gap, y, pickTime) {
   const lines = partsOf(bar.parts).sort((a, b) => b[0] - a[0]).map(([n, i]) => `\n${label(data, i)}: ${n}`);
   const hit = svg("rect.hit", { x, width: step, y: 0, height, onclick: () => pickTime(bar.start, bar.end) },
     svg("title", {}, `${when(data, bar)}: ${count(bar.total, "event")}${lines.join("")}`));
-  return svg("g.bar", {}, rects, hit);
+  return svg("g.stack", {}, rects, hit);
 }
 
 // days writes as many dates below the bars as there is room for, at the bars that begin one.

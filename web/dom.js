@@ -18,9 +18,14 @@ export function svg(name, properties, ...children) {
 function fill(node, classes, properties, children) {
   if (classes.length) node.classList.add(...classes);
   for (const [key, value] of Object.entries(properties ?? {})) set(node, key, value);
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...real(children));
   return node;
 }
+
+// put replaces the children of an element by those that h takes.
+export const put = (node, ...children) => node.replaceChildren(...real(children));
+
+const real = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 function set(node, key, value) {
   if (key.startsWith("on")) node.addEventListener(key.slice(2), value);

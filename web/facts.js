@@ -35,7 +35,8 @@ export function actor(event) {
 // place is where an address is: "Boxford, GB, EU", as far as it is known.
 export const place = (event) => ["city", "country", "continent"].map((key) => words(event.context, "geo", key)).filter(Boolean).join(", ");
 
-export const brand = (event) => words(event.brand, "name");
+// brand is the name of the brand that an event is about, "" for the one that stands for none.
+export const brand = (event) => (/^0*$/.test(words(event.brand, "pk")) ? "" : words(event.brand, "name"));
 
 // model names an object that a context describes.
 export function model(value) {

@@ -3,15 +3,20 @@
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 const exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const shortly = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const longAgo = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric" });
 const day = new Intl.DateTimeFormat(undefined, { weekday: "short", month: "short", day: "numeric" });
 
-const units = [["year", 31557600], ["month", 2629800], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
+const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
 
-// ago says how long ago, or in how long, a moment is.
+// ago says how long ago, or in how long, a moment is; of one that is more than a week away the date says more.
 export function ago(moment, now = Date.now()) {
-  const seconds = (new Date(moment) - now) / 1000;
-  const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return unit === "second" ? (Math.abs(seconds) < 45 ? "just now" : relative.format(Math.sign(seconds), "minute")) : relative.format(Math.trunc(seconds / size), unit);
+  const then = new Date(moment);
+  const seconds = (then - now) / 1000;
+  if (Math.abs(seconds) >= 7 * 86400) return (then.getFullYear() === new Date(now).getFullYear() ? date : longAgo).format(then);
+  const unit = units.find(([, size]) => Math.abs(seconds) >= size);
+  if (unit) return relative.format(Math.trunc(seconds / unit[1]), unit[0]);
+  return Math.abs(seconds) < 45 ? "just now" : relative.format(Math.sign(seconds), "minute");
 }
 
 export const exact = (moment) => exactly.format(new Date(moment));

@@ -1,6 +1,6 @@
 // One event: what it is, what is special about its kind, what was changed, and all of it as it is stored.
 import { get } from "../api.js";
-import { h, outside } from "../dom.js";
+import { h, outside, put } from "../dom.js";
 import { actor, at, brand, cut, gist, list, place, words } from "../facts.js";
 import { icon } from "../icons.js";
 import { block, inline } from "../json.js";
@@ -9,7 +9,7 @@ import { to } from "../router.js";
 import { exact, time } from "../time.js";
 
 export async function open(view) {
-  const [, pk] = ["events", view.args[0]];
+  const [pk] = view.args;
   view.title("Event");
   view.key("Backspace", "Back", () => history.back());
   let event;
@@ -22,7 +22,7 @@ export async function open(view) {
   }
   const draw = () => {
     view.title(actionLabel(event.action));
-    view.root.replaceChildren(back(), heading(event), tools(event), card("About", about(event)), special(event), change(event), http(event), rest(event), raw(event));
+    put(view.root, back(), heading(event), tools(event), card("About", about(event)), special(event), change(event), http(event), rest(event), raw(event));
   };
   draw();
   view.live(["event"], async (hints) => {

@@ -41,7 +41,8 @@ class Log {
     this.volume = h("section.volume", { "aria-label": "Event volume" });
     this.summary = h("span", { role: "status" });
     this.pill = button(".pill", { hidden: true, onclick: () => this.toTop() });
-    this.status = h("p.status", {}, this.summary, this.pill);
+    this.clear = button(".link", { hidden: true, onclick: () => go(["events"]) }, "Clear the filters");
+    this.status = h("p.status", {}, this.summary, this.clear, this.pill);
     this.foot = h("p.end", { role: "status" });
     this.rows = new Rows({
       columns: ["Action", "What", "User", "Address", "Brand", "Time"], label: "Events", keyOf: (event) => event.pk, make: row,
@@ -53,8 +54,7 @@ class Log {
     this.search = h("input", { type: "search", placeholder: "Search all fields", "aria-label": "Search events", value: this.filter.search ?? "" });
     this.search.addEventListener("input", later(300, () => this.change({ search: this.search.value.trim() })));
     const toggle = button(".toggle", { "aria-expanded": "false", onclick: () => toggle.setAttribute("aria-expanded", String(more.classList.toggle("open"))) }, icon("filter"), "Filters");
-    const more = this.more_ = h("div.filters.fold", {}, this.actions(), typed.map((one) => this.typed(...one)), this.span(),
-      button(".link", { onclick: () => go(["events"]) }, "Clear"));
+    const more = this.more_ = h("div.filters.fold", {}, this.actions(), typed.map((one) => this.typed(...one)), this.span());
     const used = Object.keys(this.filter).filter((key) => key !== "search" && this.filter[key]).length;
     if (used) toggle.append(h("b", {}, ` ${used}`));
     return h("div.head", {}, h("div.title", {}, h("h1", {}, "Events"), h("label.search", {}, icon("search"), this.search), toggle), more);
@@ -152,6 +152,7 @@ class Log {
     this.summary.textContent = shown ? `${atLeast && !done ? "More than " : ""}${count(done ? shown : total, "event")}` : "";
     if (shown) this.foot.textContent = done ? "That is all." : "Reading …";
     else this.foot.replaceChildren(this.empty());
+    this.clear.hidden = !shown || !Object.values(this.filter).some(Boolean);
     this.rows.node.hidden = shown === 0;
   }
 

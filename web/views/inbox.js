@@ -41,7 +41,7 @@ class Inbox {
     const list = h("ol.notes", { "aria-label": title });
     const heading = h("h2", {}, title);
     const more = button(".more", { hidden: true, onclick: () => attempt(() => this.more(name)) }, "Show more");
-    return { list, heading, more, node: h("section", { hidden: true }, heading, list, more), feed: null };
+    return { list, heading, more, node: h("section.listing", { hidden: true }, heading, list, more), feed: null };
   }
 
   head() {

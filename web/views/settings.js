@@ -17,7 +17,7 @@ const tokens = "api/v3/core/tokens/";
 export async function open(view) {
   view.title("Settings");
   const { user } = session;
-  view.root.append(h("div.head", {}, h("div.title", {}, h("h1", {}, "Settings"))),
+  view.root.append(h("div.title.narrow", {}, h("h1", {}, "Settings")),
     card("You", h("dl.facts", {}, [["User name", user.username], ["Name", user.name], ["E-mail", user.email], ["Groups", user.groups.map((group) => group.name).join(", ")],
       ["Rights", rights(user)]].filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd.text", {}, value))))));
   if (mayOwn()) {
@@ -57,6 +57,7 @@ function password() {
       await attempt(load);
       draw();
     },
+    aside: h("input.unseen-text", { type: "text", autocomplete: "username", value: session.user.username, readonly: true, tabindex: -1, "aria-hidden": "true" }),
   }));
   draw();
   return [!session.has_password && h("p.hint", {}, "You have no password yet: with one you need no token to sign in."), place];

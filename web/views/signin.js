@@ -1,5 +1,5 @@
 // Sign in: with a user name and a password, or with a token.
-import { button, h } from "../dom.js";
+import { button, h, put } from "../dom.js";
 import { form } from "../form.js";
 import { signIn } from "../session.js";
 
@@ -30,11 +30,11 @@ export function open({ root, done }) {
       localStorage.setItem("sign-in", way);
       done();
     } });
-    place.replaceChildren(forms[way]);
+    put(place, forms[way]);
     place.querySelector("input").focus();
   }
 
-  root.replaceChildren(h("main.lone", {},
+  put(root, h("main.lone", {},
     h("img", { src: "icon.svg", alt: "", width: 48, height: 48 }),
     h("h1", {}, "Sign in to Belfry"),
     h("div.card", {}, h("div.switch", { role: "group", "aria-label": "How to sign in" }, choices), place),
