@@ -4,6 +4,7 @@
 //   root     the element to fill, empty
 //   args     the parts of the path after the view's name
 //   query    the filters in the hash; router.keep changes them
+//   place    the step in the history: the same again for those who come back to it
 //   signal   aborted when the view is left; hand it to whatever goes on by itself
 //   title    sets the title: title("Events")
 //   key      binds a key while the view is shown: key("e", "Mark as seen", fn)
@@ -14,7 +15,7 @@ import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { bind, list as keyList } from "./keys.js";
 import * as live from "./live.js";
-import { go, here, onChange, to } from "./router.js";
+import { go, here, onChange, place, to } from "./router.js";
 import { forget, load, mayRead, session, signOut } from "./session.js";
 import { attempt, undoLast } from "./toast.js";
 import { open as openDialog } from "./dialog.js";
@@ -43,12 +44,12 @@ const find = (parts) => views.find((view) => {
 async function show() {
   if (!main) return;
   const { parts, query } = here();
-  const found = parts.length ? find(parts) : views[0];
+  const found = find(parts);
   leave.abort();
   const current = leave = new AbortController();
   const root = h("div.view");
   main.replaceChildren(root);
-  mark(parts[0] ?? "inbox");
+  mark(parts[0]);
   unseen.name(found?.title ?? "");
   scrollTo(0, 0);
   if (!found || !found.may()) {
@@ -61,6 +62,7 @@ async function show() {
     if (signal.aborted) return;
     await module.open({
       root, query, signal,
+      place: place(),
       args: parts.slice(1),
       title: unseen.name,
       key: (keys, help, run) => bind(keys, help, run, signal),
@@ -159,6 +161,7 @@ async function welcome() {
 // begin shows the page to whoever has signed in.
 function begin() {
   moved = false;
+  if (!here().parts.length) history.replaceState(null, "", to(["inbox"]));
   frame();
   live.start();
   unseen.start(out.signal);

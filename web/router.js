@@ -32,6 +32,12 @@ export function keep(query) {
   history.replaceState(history.state, "", to(here().parts, query));
 }
 
+// place is the step in the history that one is at: coming back to it, and reloading, it is the same again.
+export function place() {
+  if (!history.state?.place) history.replaceState({ place: Math.random() }, "");
+  return history.state.place;
+}
+
 // onChange calls fn whenever another view, or the same with other filters, is asked for.
 export function onChange(fn) {
   addEventListener("hashchange", fn);

@@ -237,13 +237,13 @@ class Log {
 
   keep() {
     if (!this.feed?.known.size) return;
-    kept = { filter: JSON.stringify(this.filter), items: this.rows.items, feed: this.feed, scroll: this.scrolled, volume: this.volume.firstElementChild, drawn: this.drawn };
+    kept = { place: this.view.place, filter: JSON.stringify(this.filter), items: this.rows.items, feed: this.feed, scroll: this.scrolled, volume: this.volume.firstElementChild, drawn: this.drawn };
   }
 
   // restore shows what was left a while ago with the same filter, then what came since.
   restore() {
     addEventListener("scroll", () => { this.scrolled = scrollY; }, { passive: true, signal: this.view.signal });
-    if (!kept || kept.filter !== JSON.stringify(this.filter) || Date.now() - kept.drawn > 600e3) return false;
+    if (kept?.place !== this.view.place || kept.filter !== JSON.stringify(this.filter) || Date.now() - kept.drawn > 600e3) return false;
     this.feed = kept.feed;
     this.drawn = kept.drawn;
     this.news = 0;

@@ -33,6 +33,7 @@ class Inbox {
     this.chosen = new Set();
     this.body = h("div", {});
     this.bulk = h("div.bulk", { hidden: true, role: "group", "aria-label": "With those that are chosen" });
+    this.saving = Promise.resolve(); // what is being sent, so that an undo comes after what it undoes
     this.lists = { unseen: this.section("unseen", "New"), seen: this.section("seen", "Earlier") };
   }
 
@@ -231,10 +232,15 @@ class Inbox {
   // turn marks notifications as seen, or, where all of them are seen already, as unseen; it offers the way back.
   async turn(pks) {
     const seen = pks.some((pk) => !this.all.get(pk)?.seen);
+    await this.turnTo(pks, seen);
+  }
+
+  async turnTo(pks, seen) {
     const changed = pks.filter((pk) => this.all.get(pk)?.seen !== seen);
-    await this.set(changed, seen);
-    say(`${changed.length === 1 ? "Marked" : count(changed.length, "notification")} ${changed.length === 1 ? "" : "marked "}as ${seen ? "seen" : "unseen"}.`,
+    if (!changed.length) return;
+    say(`${changed.length === 1 ? "Marked" : `${count(changed.length, "notification")} marked`} as ${seen ? "seen" : "unseen"}.`,
       () => this.set(changed, !seen));
+    await this.set(changed, seen);
   }
 
   async set(pks, seen) {
@@ -244,12 +250,15 @@ class Inbox {
       if (known) this.all.set(pk, { ...known, seen });
     }
     this.paint();
-    focus?.focus({ preventScroll: false });
+    focus?.focus();
+    const send = async (pk) => {
+      await patch(`${path}${pk}/`, { seen });
+      tell("notification", pk);
+    };
+    const sent = this.saving.then(() => each(pks, send));
+    this.saving = sent.catch(() => {});
     try {
-      await each(pks, async (pk) => {
-        await patch(`${path}${pk}/`, { seen });
-        tell("notification", pk);
-      });
+      await sent;
     } catch (error) {
       await attempt(() => this.reread());
       throw error;
@@ -300,18 +309,17 @@ class Inbox {
     if (!chosen.length) return;
     const act = (label, name, work) => button("", { onclick: () => attempt(work) }, icon(name), label);
     this.bulk.replaceChildren(h("strong", {}, `${chosen.length} chosen`),
-      act("Seen", "check", () => this.turnTo(chosen, true)),
-      act("Unseen", "undo", () => this.turnTo(chosen, false)),
+      act("Seen", "check", () => this.bulkTurn(chosen, true)),
+      act("Unseen", "undo", () => this.bulkTurn(chosen, false)),
       act("Delete", "trash", () => this.discard(chosen)),
       button(".link", { onclick: () => { for (const pk of this.all.keys()) this.chosen.add(pk); this.paint(); } }, "Choose all shown"),
       button(".link", { onclick: () => { this.chosen.clear(); this.paint(); } }, "Choose none"));
   }
 
-  async turnTo(pks, seen) {
-    const changed = pks.filter((pk) => this.all.get(pk)?.seen !== seen);
+  bulkTurn(pks, seen) {
     this.chosen.clear();
-    await this.set(changed, seen);
-    if (changed.length) say(`${count(changed.length, "notification")} marked as ${seen ? "seen" : "unseen"}.`, () => this.set(changed, !seen));
+    this.paint();
+    return this.turnTo(pks, seen);
   }
 
   async discard(pks) {
