@@ -26,8 +26,8 @@ var unknownKeys = strings.NewReplacer(
 	"{pm_uuid}", "01890000-0000-7000-8000-000000000000", "{id}", "999999", "{identifier}", "unknown",
 )
 
-// role is a caller of the matrix: a name for its column and the key that it shows.
-type role struct{ name, key string }
+// role is a caller of the matrix: a name for its column, and the key or the cookie that it shows.
+type role struct{ name, key, cookie string }
 
 // rolesOf makes a caller for every column: people who may nothing, and each scope for a plain user, whose pk is
 // answered too, and a superuser.
@@ -44,7 +44,7 @@ func rolesOf(t *testing.T, f *fixture) (roles []role, plain int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	roles = []role{{"none", ""}, {"disabled", disabledKey}, {"expired", expired}}
+	roles = []role{{name: "none"}, {name: "disabled", key: disabledKey}, {name: "expired", key: expired}}
 	plain, _ = f.user("plain", "admin")
 	for _, user := range []struct {
 		name string
@@ -52,7 +52,7 @@ func rolesOf(t *testing.T, f *fixture) (roles []role, plain int64) {
 	}{{"plain", plain}, {"super", 1}} {
 		for _, scope := range []string{"admin", "read", "ingest", "inbox"} {
 			name := user.name + ":" + scope
-			roles = append(roles, role{name, f.token(user.pk, strings.ReplaceAll(name, ":", "_"), scope)})
+			roles = append(roles, role{name: name, key: f.token(user.pk, strings.ReplaceAll(name, ":", "_"), scope)})
 		}
 	}
 	return roles, plain
@@ -88,6 +88,9 @@ func (a *asker) ask(t *testing.T, who role, method, path string) string {
 	request.RemoteAddr = fmt.Sprintf("10.%d.%d.%d:1", a.asked>>16&255, a.asked>>8&255, a.asked&255)
 	if who.key != "" {
 		request.Header.Set("Authorization", "Bearer "+who.key)
+	}
+	if who.cookie != "" {
+		request.Header.Set("Cookie", who.cookie)
 	}
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()

@@ -54,10 +54,10 @@ func (f *fixture) age(t *testing.T, notification string, by int64) {
 }
 
 // exec changes the database behind the API's back.
-func (f *fixture) exec(t *testing.T, statement string) {
+func (f *fixture) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-		_, err := tx.Exec(statement)
+		_, err := tx.Exec(statement, args...)
 		return err
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -17,31 +18,48 @@ import (
 // every request, so that revoking a token or disabling a user works at the next one.
 func (a *API) Authenticate(r *http.Request) (Caller, error) {
 	from := a.Proxies.remote(r)
-	hash, look, refusal := "", a.byToken, drf.BadToken()
-	if secret := cookieOf(r, from.secure); secret != "" {
-		if err := a.fromHere(r); err != nil {
-			return Caller{}, err
-		}
-		hash, look, refusal = HashKey(secret), a.bySession, drf.NoCredentials()
-	} else {
-		key, err := bearer(r.Header.Get("Authorization"))
-		if err != nil {
-			return Caller{}, err
-		}
-		hash = HashKey(key)
+	who := a.byBearer
+	if cookieOf(r, from.secure) != "" {
+		who = a.byCookie
 	}
-	var caller Caller
-	ok, err := a.limited(r.Context(), from, hash, func() (ok bool, err error) {
-		caller, ok, err = look(r.Context(), hash)
-		return ok, err
-	})
-	switch {
-	case err != nil:
+	caller, err := who(r, from)
+	if err != nil {
 		return Caller{}, err
-	case !ok:
-		return Caller{}, refusal
 	}
 	caller.Source = from.address
+	return caller, nil
+}
+
+// byBearer is the caller whose token a request shows.
+func (a *API) byBearer(r *http.Request, from remote) (caller Caller, err error) {
+	key, err := bearer(r.Header.Get("Authorization"))
+	if err != nil {
+		return Caller{}, err
+	}
+	hash := HashKey(key)
+	ok, err := a.limited(r.Context(), from, hash, func() (ok bool, err error) {
+		caller, ok, err = a.byToken(r.Context(), hash)
+		return ok, err
+	})
+	if err == nil && !ok {
+		err = drf.BadToken()
+	}
+	return caller, err
+}
+
+// byCookie is the caller whose session a request shows. That is not limited: nobody guesses 128 random bits, and a page
+// whose session has ended asks many things at once before it knows, which must not keep its user from signing in.
+func (a *API) byCookie(r *http.Request, from remote) (Caller, error) {
+	if err := a.fromHere(r); err != nil {
+		return Caller{}, err
+	}
+	caller, ok, err := a.bySession(r.Context(), HashKey(cookieOf(r, from.secure)))
+	switch {
+	case err != nil:
+		return Caller{}, fmt.Errorf("looking up a session: %w", err)
+	case !ok:
+		return Caller{}, drf.NoCredentials()
+	}
 	a.noteUse(r.Context(), caller)
 	return caller, nil
 }
