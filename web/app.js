@@ -4,6 +4,7 @@
 //   root     the element to fill, empty
 //   args     the parts of the path after the view's name
 //   query    the filters in the hash; router.keep changes them
+//   from     { title, hash } of the view before, if there was one
 //   place    the step in the history: the same again for those who come back to it
 //   signal   aborted when the view is left; hand it to whatever goes on by itself
 //   title    sets the title: title("Events")
@@ -35,6 +36,7 @@ let main = null; // where views are shown; null while nobody is signed in
 let leave = new AbortController(); // ends the open view
 let out = new AbortController(); // ends what runs while somebody is signed in
 let moved = false; // whether a view was opened before: then the focus goes along
+let shown = null; // { title, hash } of the open view
 
 const find = (parts) => views.find((view) => {
   const names = view.path.split("/");
@@ -57,12 +59,14 @@ async function show() {
     return;
   }
   const { signal } = current;
+  const from = shown;
+  shown = { title: found.title ?? "", hash: location.hash };
   await attempt(async () => {
     const module = await found.load();
     if (signal.aborted) return;
     await module.open({
       root, query, signal,
-      place: place(),
+      from, place: place(),
       args: parts.slice(1),
       title: unseen.name,
       key: (keys, help, run) => bind(keys, help, run, signal),
@@ -161,6 +165,7 @@ async function welcome() {
 // begin shows the page to whoever has signed in.
 function begin() {
   moved = false;
+  shown = null;
   if (!here().parts.length) history.replaceState(null, "", to(["inbox"]));
   frame();
   live.start();

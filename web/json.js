@@ -3,7 +3,7 @@ import { button, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { say } from "./toast.js";
 
-const most = 200_000; // characters that are shown at once
+const most = 50_000; // characters that are shown at once
 
 // block is a document with a button that copies it.
 export function block(value, label) {

@@ -23,6 +23,7 @@ const typing = (node) => node.isContentEditable || ["TEXTAREA", "SELECT"].includ
   (node.tagName === "INPUT" && !["checkbox", "radio", "button"].includes(node.type));
 
 addEventListener("keydown", (event) => {
+  if (event.target.type === "search" && ["Escape", "Enter"].includes(event.key)) event.target.blur(); // so that j and k work
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || !enabled()) return;
   if (typing(event.target) || document.querySelector("dialog[open]")) return;
   const sequence = pressed ? `${pressed} ${event.key}` : event.key;

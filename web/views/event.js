@@ -17,12 +17,12 @@ export async function open(view) {
     event = await get(`api/v3/events/events/${encodeURIComponent(pk)}/`, {}, view.signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    view.root.append(back(), h("div.empty", {}, h("p", {}, "There is no such event. It may have been deleted, or its time may have run out.")));
+    view.root.append(back(view.from), h("div.empty", {}, h("p", {}, "There is no such event. It may have been deleted, or its time may have run out.")));
     return;
   }
   const draw = () => {
     view.title(actionLabel(event.action));
-    put(view.root, back(), heading(event), tools(event), card("About", about(event)), special(event), change(event), http(event), rest(event), raw(event));
+    put(view.root, back(view.from), heading(event), tools(event), card("About", about(event)), special(event), change(event), http(event), rest(event), raw(event));
   };
   draw();
   view.live(["event"], async (hints) => {
@@ -32,13 +32,13 @@ export async function open(view) {
   });
 }
 
-const back = () => h("p.back", {}, h("a", { href: to(["events"]), onclick: goBack }, icon("back"), "Events"));
-
-// goBack leads to the list as it was left, where one comes from there.
-function goBack(click) {
-  if (history.length < 2) return;
-  click.preventDefault();
-  history.back();
+// back leads to the list that one came from, as it was left; to the log where one came from elsewhere.
+function back(from) {
+  const goBack = (click) => {
+    click.preventDefault();
+    history.back();
+  };
+  return h("p.back", {}, h("a", from?.title ? { href: from.hash, onclick: goBack } : { href: to(["events"]) }, icon("back"), from?.title || "Events"));
 }
 
 function heading(event) {

@@ -1,5 +1,5 @@
 // One's own affairs: password, sessions, tokens, and how this browser behaves.
-import { get, post, remove } from "../api.js";
+import { post, remove } from "../api.js";
 import { confirm, open as openDialog } from "../dialog.js";
 import { button, h } from "../dom.js";
 import { cut } from "../facts.js";
@@ -8,6 +8,7 @@ import { icon } from "../icons.js";
 import { copy } from "../json.js";
 import { enable, enabled } from "../keys.js";
 import { load, mayOwn, session } from "../session.js";
+import { table } from "../table.js";
 import { time } from "../time.js";
 import { attempt, say } from "../toast.js";
 
@@ -20,18 +21,17 @@ export async function open(view) {
   view.root.append(h("div.title.narrow", {}, h("h1", {}, "Settings")),
     card("You", h("dl.facts", {}, [["User name", user.username], ["Name", user.name], ["E-mail", user.email], ["Groups", user.groups.map((group) => group.name).join(", ")],
       ["Rights", rights(user)]].filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd.text", {}, value))))));
-  if (mayOwn()) {
-    const places = [h("div.tall"), h("div.tall")];
-    view.root.append(card("Password", password()), card("Sessions", places[0]), card("Tokens", places[1]));
-    const readers = { session: () => showSessions(places[0], view.signal), token: () => showTokens(places[1], view.signal) };
-    view.live(["session", "token"], (hints) => {
-      for (const [kind, read] of Object.entries(readers)) if (hints.some((hint) => [kind, "*"].includes(hint.kind))) attempt(read);
-    });
-    view.root.append(card("This browser", keys()));
-    await Promise.all(Object.values(readers).map(attempt));
+  if (!mayOwn()) {
+    view.root.append(card("This browser", keys()), h("p.hint", {}, "Password, sessions and tokens are shown to those who sign in with their password, or with a token of the scope admin."));
     return;
   }
-  view.root.append(card("This browser", keys()), h("p.hint", {}, "Password, sessions and tokens are shown to those who sign in with their password, or with a token of the scope admin."));
+  const lists = { session: sessionTable(view.signal), token: tokenTable(view.signal) };
+  view.root.append(card("Password", password()), card("Sessions", lists.session.node),
+    card("Tokens", lists.token.node, h("p", {}, button("", { onclick: () => newToken(lists.token) }, "New token"))), card("This browser", keys()));
+  view.live(["session", "token"], (hints) => {
+    for (const [kind, list] of Object.entries(lists)) if (hints.some((hint) => [kind, "*"].includes(hint.kind))) attempt(list.read);
+  });
+  await Promise.all(Object.values(lists).map((list) => attempt(list.read)));
 }
 
 const card = (title, ...content) => h("section.card", {}, h("h2", {}, title), ...content);
@@ -63,13 +63,19 @@ function password() {
   return [!session.has_password && h("p.hint", {}, "You have no password yet: with one you need no token to sign in."), place];
 }
 
-async function showSessions(place, signal) {
-  const { results } = await get(sessions, { page_size: 100 }, signal);
-  place.replaceChildren(h("ul.lines", {}, results.map((one) => h("li", {},
-    h("div.text", {}, h("b", {}, browser(one.user_agent)), one.current && h("span.tag", {}, "this one"),
-      h("p.meta", {}, h("span", {}, one.client_ip ?? "unknown address"), h("span", {}, one.method === "token" ? "by token" : "by password"),
-        h("span", {}, "used ", time(one.last_used)), h("span", {}, "ends ", time(one.expires)))),
-    !one.current && button("", { onclick: () => attempt(() => endSession(one, place, signal)) }, "End")))));
+function sessionTable(signal) {
+  const list = table({
+    path: sessions, label: "Your sessions", signal,
+    columns: [
+      ["Browser", (one) => [h("b", {}, browser(one.user_agent)), one.current && h("span.tag", {}, "this one")]],
+      ["Address", (one) => one.client_ip ?? "unknown"],
+      ["Opened", (one) => (one.method === "token" ? "by token" : "by password")],
+      ["Used", (one) => time(one.last_used)],
+      ["Ends", (one) => time(one.expires)],
+      ["", (one) => !one.current && button("", { onclick: () => attempt(() => endSession(one, list)) }, "End")],
+    ],
+  });
+  return list;
 }
 
 // browser is what a user agent is, as far as a glance can tell.
@@ -80,30 +86,34 @@ function browser(agent) {
   return name ? `${name}${system ? ` on ${system}` : ""}` : cut(agent || "Unknown browser", 80);
 }
 
-async function endSession(one, place, signal) {
+async function endSession(one, list) {
   await remove(`${sessions}${one.pk}/`);
   say("The session has ended.");
-  await showSessions(place, signal);
+  await list.read();
 }
 
-async function showTokens(place, signal) {
-  const { results } = await get(tokens, { user__username: session.user.username, ordering: "identifier", page_size: 100 }, signal);
-  place.replaceChildren(
-    results.length ? h("ul.lines", {}, results.map((one) => h("li", {},
-      h("div.text", {}, h("b", {}, one.identifier), h("p.meta", {}, h("span", {}, (one.scopes ?? []).join(", ") || "no scopes"),
-        one.expiring ? h("span", {}, "ends ", time(one.expires)) : h("span", {}, "never ends"), one.description && h("span", {}, cut(one.description, 120)))),
-      button("", { "aria-label": `Delete the token ${one.identifier}`, onclick: () => attempt(() => discard(one, place, signal)) }, icon("trash"))))) : h("p.hint", {}, "You have no tokens. A token lets a program act for you."),
-    h("p", {}, button("", { onclick: () => newToken(place, signal) }, "New token")));
+function tokenTable(signal) {
+  const list = table({
+    path: tokens, query: { user__username: session.user.username, ordering: "identifier" }, label: "Your tokens", signal,
+    empty: h("p.hint", {}, "You have no tokens. A token lets a program act for you."),
+    columns: [
+      ["Name", (one) => h("b", {}, one.identifier)],
+      ["May", (one) => (one.scopes ?? []).join(", ")],
+      ["Ends", (one) => (one.expiring ? time(one.expires) : "never")],
+      ["", (one) => button("", { "aria-label": `Delete the token ${one.identifier}`, onclick: () => attempt(() => discard(one, list)) }, icon("trash"))],
+    ],
+  });
+  return list;
 }
 
-async function discard(one, place, signal) {
+async function discard(one, list) {
   if (!await confirm(`Delete the token “${one.identifier}”?`, "Whatever uses it stops working at once.", "Delete")) return;
   await remove(`${tokens}${encodeURIComponent(one.identifier)}/`);
   say("The token was deleted.");
-  await showTokens(place, signal);
+  await list.read();
 }
 
-function newToken(place, signal) {
+function newToken(list) {
   const dialog = openDialog("New token", form({
     fields: [
       { name: "identifier", label: "Name", placeholder: "phone", autocomplete: "off" },
@@ -115,7 +125,7 @@ function newToken(place, signal) {
     done: (made) => {
       dialog.close();
       reveal(made.key);
-      attempt(() => showTokens(place, signal));
+      attempt(list.read);
     },
   }));
 }
