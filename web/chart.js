@@ -5,6 +5,7 @@ import { brief, dayOf } from "./time.js";
 
 const hour = 3600e3;
 const series = 6; // actions with a colour of their own; the rest is one more
+const usual = { login: 0, login_failed: 1, authorize_application: 2, model_updated: 3, user_write: 3, configuration_error: 4, email_sent: 4, logout: 5 };
 const height = 112;
 const foot = 18; // below the bars, for the days
 const side = 40; // left of them, for the numbers
@@ -28,6 +29,7 @@ function arrangeBins(counts, from) {
   for (const { action, count } of counts) totals.set(action, (totals.get(action) ?? 0) + count);
   const ranked = [...totals].sort((a, b) => b[1] - a[1]);
   const names = ranked.slice(0, series).map(([action]) => action);
+  const colours = coloursOf(names);
   const rest = ranked.slice(series).reduce((sum, [, n]) => sum + n, 0);
   const daily = Date.now() - from > 15 * 24 * hour;
   const bars = [];
@@ -42,7 +44,21 @@ function arrangeBins(counts, from) {
     bar.parts[at < 0 ? series : at] += one.count;
     bar.total += one.count;
   }
-  return { bars, names, totals, rest, daily, total: bars.reduce((sum, bar) => sum + bar.total, 0) };
+  return { bars, names, colours, totals, rest, daily, total: bars.reduce((sum, bar) => sum + bar.total, 0) };
+}
+
+// coloursOf gives each action a colour: the one that it always has, where no other has taken it, so that a filter changes little.
+function coloursOf(names) {
+  const colours = new Array(series);
+  colours[series] = series; // that of the rest
+  const free = new Set(Array(series).keys());
+  const take = (i, colour) => {
+    colours[i] = colour;
+    free.delete(colour);
+  };
+  names.forEach((name, i) => { if (Object.hasOwn(usual, name) && free.has(usual[name])) take(i, usual[name]); });
+  names.forEach((name, i) => { if (colours[i] === undefined) take(i, free.values().next().value); });
+  return colours;
 }
 
 function floor(moment, daily) {
@@ -85,7 +101,7 @@ function ceiling(n) {
 function drawBar(data, bar, x, step, gap, y, pickTime) {
   let below = 0;
   const rects = partsOf(bar.parts).map(([n, i]) => {
-    const rect = svg(`rect.c${i}`, { x: x + gap / 2, width: Math.max(1, step - gap), y: y(below + n), height: y(below) - y(below + n) });
+    const rect = svg(`rect.c${data.colours[i]}`, { x: x + gap / 2, width: Math.max(1, step - gap), y: y(below + n), height: y(below) - y(below + n) });
     below += n;
     return rect;
   });
@@ -115,7 +131,7 @@ function inWords(data) {
 }
 
 function legend(data, pickAction) {
-  const entry = (i, n) => [h(`i.swatch.c${i}`, { "aria-hidden": "true" }), `${label(data, i)} `, h("b", {}, compact.format(n))];
+  const entry = (i, n) => [h(`i.swatch.c${data.colours[i]}`, { "aria-hidden": "true" }), `${label(data, i)} `, h("b", {}, compact.format(n))];
   return h("ul.legend", { "aria-label": "Actions" },
     data.names.map((name, i) => h("li", {}, h("button", { type: "button", title: "Show these only", onclick: () => pickAction(name) }, entry(i, data.totals.get(name))))),
     data.rest > 0 && h("li", {}, h("span", {}, entry(series, data.rest))));

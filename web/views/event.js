@@ -87,7 +87,7 @@ const pre = (value, label) => block(typeof value === "string" ? value : value ??
 const messageOf = (event) => at(event.context, "message") ?? at(event.context, "error");
 const exception = (event, title = "Exception") => messageOf(event) !== undefined && card(title, pre(messageOf(event), title));
 const withModel = (title, ...keys) => (event) => at(event.context, ...keys) !== undefined && card(title, modelFacts(at(event.context, ...keys)));
-const asked = (event) => card("Request", modelFacts(at(event.context, "request", "obj")), at(event.context, "request", "context") !== undefined && pre(at(event.context, "request", "context"), "Context of the request"));
+const asked = (event) => at(event.context, "request") !== undefined && card("Request", modelFacts(at(event.context, "request", "obj")), at(event.context, "request", "context") !== undefined && pre(at(event.context, "request", "context"), "Context of the request"));
 
 // kinds are the parts that only events of one action have.
 const kinds = {
