@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,13 @@ type tab struct {
 // browse starts a browser and opens the page of a new server, with nobody signed in.
 func browse(t *testing.T) *tab {
 	t.Helper()
+	browser := startBrowser(t)
+	return newTab(t, newFixture(t, sqldbtest.Open(t, sqldb.Options{}), t.Output()), browser)
+}
+
+// startBrowser is the context of a browser, or the end of the test.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
 	program, demanded := os.LookupEnv(chromiumPath)
 	if !demanded {
 		program = "chromium"
@@ -49,11 +57,10 @@ func browse(t *testing.T) *tab {
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	f := newFixture(t, sqldbtest.Open(t, sqldb.Options{}), t.Output())
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WindowSize(1280, 900))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
-	return newTab(t, f, allocator)
+	return allocator
 }
 
 // newTab opens the page in a tab: of the browser that ctx has, or else of a new one.
@@ -234,6 +241,22 @@ func TestBrowserPageSignsInWithPasswordOrTokenAndOutAgain(t *testing.T) {
 	b.quiet("status of 403", "status of 400")
 }
 
+func TestBrowserPageKeepsWhatWasTypedWhenTheSessionEnds(t *testing.T) {
+	b := browse(t)
+	b.signIn(adminKey)
+	b.visit("#/settings")
+	b.fill("New password", "correct horse")
+	for _, one := range b.f.must(200, "GET", "/api/belfry/sessions/", "").get("results").([]any) {
+		b.f.must(204, "DELETE", "/api/belfry/sessions/"+one.(map[string]any)["pk"].(string)+"/", "")
+	}
+	b.shows("Your session has ended.")
+	b.fill("Token", adminKey)
+	b.press("\r")
+	b.hides("Your session has ended.")
+	b.until(`document.querySelector(".state[data-state=live]") && document.querySelector("input[autocomplete=new-password]").value === "correct horse"`)
+	b.quiet("status of 403")
+}
+
 func TestBrowserPageShowsWhatHappensWithoutAReload(t *testing.T) {
 	b := browse(t)
 	b.signIn(adminKey)
@@ -289,6 +312,30 @@ func TestBrowserPageCatchesUpAfterTheStreamBroke(t *testing.T) {
 	b.shows("While nobody listened")
 	b.until(`document.querySelector(".state[data-state=live]")`)
 	b.quiet()
+}
+
+func TestBrowserPageCatchesUpAfterTheServerWasKilled(t *testing.T) {
+	browser := startBrowser(t)
+	address, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{t: t, database: filepath.Join(t.TempDir(), "belfry.db"), address: address}
+	p.start()
+	t.Cleanup(func() { p.kill() })
+	b := newTab(t, &fixture{t: t, url: p.url}, browser)
+	b.signIn(adminKey)
+	b.f.notified("The first disk is full")
+	b.shows("The first disk is full")
+	p.kill()
+	b.until(`!document.querySelector(".state[data-state=live]")`)
+	b.ask(`document.querySelector(".mark").click()`)
+	b.shows("The server cannot be reached.")
+	p.start()
+	b.f.notified("The second disk is full")
+	b.shows("The second disk is full")
+	b.until(`document.querySelector(".state[data-state=live]") && document.querySelectorAll(".note:not(.seen)").length === 2`)
+	b.quiet("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED")
 }
 
 func TestBrowserPageInboxIsUsableByKeyboardAlone(t *testing.T) {

@@ -11,8 +11,8 @@
 //   key      binds a key while the view is shown: key("e", "Mark as seen", fn)
 //   live     calls back when things of these kinds change: live(["event"], fn)
 // A new view is a line in views, below.
-import { onSignedOut } from "./api.js";
-import { button, h } from "./dom.js";
+import { onSignedOut, Problem } from "./api.js";
+import { button, h, put } from "./dom.js";
 import { icon } from "./icons.js";
 import { bind, list as keyList } from "./keys.js";
 import * as live from "./live.js";
@@ -36,6 +36,7 @@ let main = null; // where views are shown; null while nobody is signed in
 let leave = new AbortController(); // ends the open view
 let out = new AbortController(); // ends what runs while somebody is signed in
 let moved = false; // whether a view was opened before: then the focus goes along
+let asking = false; // whether the dialog for signing in again is open
 let shown = null; // { title, hash } of the open view
 
 const find = (parts) => views.find((view) => {
@@ -61,20 +62,29 @@ async function show() {
   const { signal } = current;
   const from = shown;
   shown = { title: found.title ?? "", hash: location.hash };
-  await attempt(async () => {
+  const view = {
+    root, query, signal, from,
+    args: parts.slice(1),
+    place: place(),
+    title: unseen.name,
+    key: (keys, help, run) => bind(keys, help, run, signal),
+    live: (kinds, fn) => live.listen(kinds, fn, signal),
+  };
+  try {
     const module = await found.load();
-    if (signal.aborted) return;
-    await module.open({
-      root, query, signal,
-      from, place: place(),
-      args: parts.slice(1),
-      title: unseen.name,
-      key: (keys, help, run) => bind(keys, help, run, signal),
-      live: (kinds, fn) => live.listen(kinds, fn, signal),
-    });
-  });
+    if (!signal.aborted) await module.open(view);
+  } catch (error) {
+    if (!signal.aborted) failed(root, error);
+  }
   if (moved && !signal.aborted && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
   moved = true;
+}
+
+// failed shows in place of a view why it cannot be shown.
+function failed(root, error) {
+  if (!(error instanceof Problem)) console.error(error); // ours to mend
+  const text = error instanceof Problem ? error.message : "This page could not be shown.";
+  put(root, h("div.empty", { role: "alert" }, h("p", {}, text), button("", { onclick: show }, "Try again")));
 }
 
 const nothing = (text) => h("div.empty", {}, h("p", {}, text), h("p", {}, h("a", { href: to(["inbox"]) }, "Go to the inbox")));
@@ -123,7 +133,7 @@ const linkTo = (view) => h("a", { href: to([view.path]) }, icon(view.icon), h("s
 
 function paintBadge(badge, n) {
   badge.hidden = n === 0;
-  badge.replaceChildren(unseen.short(n), h("span.unseen-text", {}, " unseen"));
+  badge.replaceChildren(unseen.short(n), h("span.offscreen", {}, " unseen"));
 }
 
 // foot says who is signed in.
@@ -162,6 +172,22 @@ async function welcome() {
   open({ root: app, done: begin });
 }
 
+// ask signs in again in a dialog when the session is over, so that what was typed is not lost.
+async function ask() {
+  if (!main || asking) return;
+  asking = true;
+  live.stop();
+  const { panel } = await import("./views/signin.js");
+  const before = session.user.pk;
+  const dialog = openDialog("Sign in again", h("p", {}, "Your session has ended. What you have typed is still there."), panel(() => dialog.close("in")));
+  dialog.addEventListener("close", () => {
+    asking = false;
+    if (dialog.returnValue !== "in") welcome();
+    else if (session.user.pk !== before) begin();
+    else live.start(); // which reads every view again
+  });
+}
+
 // begin shows the page to whoever has signed in.
 function begin() {
   moved = false;
@@ -197,5 +223,5 @@ async function begun() {
 }
 
 onChange(show);
-onSignedOut(() => { if (main) welcome(); });
+onSignedOut(ask);
 begun();

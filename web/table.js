@@ -25,7 +25,7 @@ export function table({ path, query = {}, columns, label, empty, size = 20, sign
 
   function rows(results) {
     return h("table.cards", { role: "table", "aria-label": label },
-      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(([title]) => h("th", { role: "columnheader", scope: "col" }, title || h("span.unseen-text", {}, "Actions"))))),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(([title]) => h("th", { role: "columnheader", scope: "col" }, title || h("span.offscreen", {}, "Actions"))))),
       h("tbody", { role: "rowgroup" }, results.map((row) => h("tr", { role: "row" }, columns.map((column) => cell(column, row))))));
   }
 

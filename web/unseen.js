@@ -1,6 +1,6 @@
 // How many notifications are unseen: in the title, the icon of the tab and the navigation, in whichever view one is. A new
 // one is read out to those who listen.
-import { get } from "./api.js";
+import { get, Problem } from "./api.js";
 import { listen } from "./live.js";
 import { session } from "./session.js";
 import { severityLabel } from "./labels.js";
@@ -44,8 +44,8 @@ async function read() {
     const answer = await get(path, { seen: false, user: session.user.pk, ordering: "-created", page_size: 1 });
     announce(answer.results[0]);
     turn(answer.pagination.count);
-  } catch {
-    // Offline, or signed out: both show elsewhere, and the next hint reads again.
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error; // offline or signed out shows elsewhere, and the next hint reads again
   }
   const again = running === "again";
   running = false;

@@ -1,16 +1,15 @@
 // The log: a chart of the volume, filters that stand in the URL, and a table that goes as far back as one scrolls.
-import { get } from "../api.js";
+import { get, Problem } from "../api.js";
 import { chart } from "../chart.js";
-import { button, h, later } from "../dom.js";
+import { button, h, later, put } from "../dom.js";
 import { actor, brand, cut, gist, place } from "../facts.js";
 import { feed } from "../feed.js";
 import { icon } from "../icons.js";
 import { actionLabel, actionTone, count, knownActions } from "../labels.js";
 import { go, keep, to } from "../router.js";
-import { time } from "../time.js";
-import { attempt, complain } from "../toast.js";
-
 import { Rows } from "../rows.js";
+import { time } from "../time.js";
+import { complain } from "../toast.js";
 
 const path = "api/v3/events/events/";
 const day = 86400e3;
@@ -98,7 +97,7 @@ class Log {
   change(filter) {
     this.filter = { ...this.filter, ...filter };
     keep(this.filter);
-    attempt(() => this.begin());
+    this.begin();
   }
 
   // query is the filter in the API's words, as of now.
@@ -110,7 +109,18 @@ class Log {
     return query;
   }
 
-  async begin() {
+  // begin reads the table and the chart anew. What goes wrong is said below the table.
+  begin() {
+    this.beginning = this.read().catch((error) => this.failed(error, () => this.begin()));
+    return this.beginning;
+  }
+
+  failed(error, again) {
+    if (!(error instanceof Problem)) throw error;
+    put(this.foot, h("span", { role: "alert" }, error.message), " ", button("", { onclick: again }, "Try again"));
+  }
+
+  async read() {
     const query = this.query();
     const feedOf = this.feed = feed(path, query, undefined);
     this.loading = false;
@@ -118,7 +128,7 @@ class Log {
     this.news = 0;
     this.rows.node.setAttribute("aria-busy", "true");
     if (!this.rows.items.length) this.foot.textContent = "Reading …";
-    this.drawVolume(query);
+    this.drawVolume(query, feedOf);
     const first = await this.feed.more();
     if (feedOf !== this.feed) return; // another filter was chosen meanwhile
     this.rows.node.removeAttribute("aria-busy");
@@ -137,8 +147,7 @@ class Log {
       this.rows.append(next.map(slim));
       this.say();
     } catch (error) {
-      complain(error);
-      if (feed === this.feed) this.foot.replaceChildren(error.message, " ", button("", { onclick: () => this.more() }, "Try again"));
+      if (feed === this.feed) this.failed(error, () => this.more());
       return;
     } finally {
       this.loading = false;
@@ -173,8 +182,10 @@ class Log {
 
   async catchUp() {
     const hints = this.hints.splice(0);
+    await this.beginning; // or what comes meanwhile would be missed
     const { feed } = this;
-    if (!feed || this.view.signal.aborted || !feed.known.size && !feed.done) return;
+    if (this.view.signal.aborted) return;
+    if (!feed.known.size && !feed.done) return this.begin(); // it failed before
     for (const id of [...new Set(hints.map((hint) => hint.id))].filter((id) => feed.known.has(id)).slice(0, 20)) await this.reread(id);
     const came = this.filter.to ? [] : await feed.news();
     if (feed !== this.feed) return;
@@ -201,7 +212,7 @@ class Log {
     const above = !this.atTop();
     if (came) this.rows.prepend(came.map((event) => ({ ...slim(event), isNew: true })));
     this.say();
-    if (Date.now() - this.drawn > 30_000) this.drawVolume(this.query());
+    if (Date.now() - this.drawn > 30_000) this.drawVolume(this.query(), this.feed);
     if (!above) return;
     this.news += came?.length ?? Infinity;
     this.pill.textContent = Number.isFinite(this.news) ? `↑ ${this.news} new` : "↑ Many new";
@@ -212,25 +223,25 @@ class Log {
   toTop() {
     this.pill.hidden = true;
     scrollTo(0, 0);
-    if (!Number.isFinite(this.news)) attempt(() => this.begin());
+    if (!Number.isFinite(this.news)) this.begin();
     this.news = 0;
   }
 
   // drawVolume shows the chart of the same filter; it may take longer than the table, and fails by itself.
-  async drawVolume(query) {
+  async drawVolume(query, feed) {
     this.drawn = Date.now();
     const from = Math.max(Date.parse(query.created__gte ?? "") || Date.now() - 30 * day, Date.now() - 60 * day);
     const days = Math.min(60, Math.max(1, Math.ceil((Date.now() - from) / day)));
     this.volume.classList.add("loading");
     try {
       const counts = await get(`${path}volume/`, { ...query, history_days: days }, this.view.signal);
-      if (this.feed && query.search !== this.filter.search) return;
+      if (feed !== this.feed) return; // another filter was chosen meanwhile
       this.volume.replaceChildren(chart(counts, from, {
         pickTime: (start, end) => go(["events"], { ...this.filter, since: "", from: new Date(start).toISOString(), to: new Date(end).toISOString() }),
         pickAction: (action) => go(["events"], { ...this.filter, action }),
       }));
     } catch (error) {
-      if (error.name !== "AbortError") this.volume.replaceChildren(h("p.hint", {}, `No chart: ${error.message}`));
+      if (error.name !== "AbortError" && feed === this.feed) this.volume.replaceChildren(h("p.hint", {}, `No chart: ${error.message}`));
     }
     this.volume.classList.remove("loading");
   }

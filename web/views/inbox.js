@@ -1,5 +1,5 @@
 // The inbox: what is unseen first, then what was seen. One click or key marks one as seen, and another takes it back.
-import { each, get, patch, post, remove } from "../api.js";
+import { each, get, patch, post, Problem, remove } from "../api.js";
 import { confirm } from "../dialog.js";
 import { arrange, button, h, later, outside } from "../dom.js";
 import { cut } from "../facts.js";
@@ -31,6 +31,7 @@ class Inbox {
     this.filter = { show: "all", severity: "", search: "", ...view.query };
     this.all = new Map();
     this.chosen = new Set();
+    this.round = 0; // counts the filters that were chosen
     this.body = h("div", {});
     this.bulk = h("div.bulk", { hidden: true, role: "group", "aria-label": "With those that are chosen" });
     this.saving = Promise.resolve(); // what is being sent, so that an undo comes after what it undoes
@@ -66,19 +67,31 @@ class Inbox {
   change(filter) {
     Object.assign(this.filter, filter);
     keep({ ...this.filter, show: this.filter.show === "all" ? "" : this.filter.show });
-    attempt(() => this.begin());
+    this.begin();
   }
 
-  // begin reads the lists from their beginnings.
-  async begin() {
+  // begin reads the lists from their beginnings. What goes wrong is shown in their place.
+  begin() {
+    this.beginning = this.read().catch((error) => {
+      if (!(error instanceof Problem)) throw error;
+      this.body.replaceChildren(h("div.empty", { role: "alert" }, h("p", {}, error.message), button("", { onclick: () => this.begin() }, "Try again")));
+    });
+    return this.beginning;
+  }
+
+  // query is the filter of one of the lists in the API's words.
+  query(name) {
     const { search, severity } = this.filter;
-    this.round = (this.round ?? 0) + 1;
-    const round = this.round;
+    return { user: session.user.pk, seen: name === "seen", search, severity };
+  }
+
+  async read() {
+    const round = ++this.round;
     if (this.all.size === 0) this.body.replaceChildren(skeleton());
-    const wanted = { all: ["unseen", "seen"], unseen: ["unseen"], seen: ["seen"] }[this.filter.show];
+    const wanted = { all: ["unseen", "seen"], unseen: ["unseen"], seen: ["seen"] }[this.filter.show] ?? [];
     const feeds = {};
     const found = await Promise.all(wanted.map((name) => {
-      feeds[name] = feed(path, { user: session.user.pk, seen: name === "seen", search, severity }, this.view.signal, 50);
+      feeds[name] = feed(path, this.query(name), this.view.signal, 50);
       return feeds[name].more();
     }));
     if (round !== this.round) return; // another filter was chosen meanwhile
@@ -97,36 +110,31 @@ class Inbox {
 
   // hear reads again what changed: the notifications that are named, and what came.
   async hear(hints) {
-    const { lists, round } = this;
-    if (!lists.unseen.feed && !lists.seen.feed) return; // still beginning
+    await this.beginning; // or what comes meanwhile would be missed
+    if (!this.sections().length) return this.begin();
+    const { round } = this;
     const named = hints.map((hint) => hint.id).filter((id) => this.all.has(id));
     if (hints.some((hint) => hint.id === "") || named.length > 5) {
-      await this.reread();
-      return;
+      return this.reread();
     }
-    await each(named, (pk) => this.read(pk));
+    await each(named, (pk) => this.readOne(pk));
     if (named.length < hints.length) await this.news();
     if (round === this.round) this.paint();
+    return undefined;
   }
 
-  // reread learns what became of all that is shown, in two requests however many changed; then of what came.
+  // reread learns what became of all that is shown and what came, in two requests however many changed.
   async reread() {
-    const before = this.all;
-    const size = Math.min(1000, Math.max(50, before.size));
-    const round = this.round;
-    const pages = await Promise.all(this.sections().map(([name]) => get(path, { user: session.user.pk, seen: name === "seen", search: this.filter.search, severity: this.filter.severity, ordering: "-created", page_size: size }, this.view.signal)));
+    const { round } = this;
+    const size = Math.min(1000, Math.max(50, this.all.size));
+    const pages = await Promise.all(this.sections().map(([name]) => get(path, { ...this.query(name), ordering: "-created", page_size: size }, this.view.signal)));
     if (round !== this.round) return;
     const now = new Map(pages.flatMap((page) => page.results).map((one) => [one.pk, one]));
-    for (const [pk, one] of before) {
-      const oldest = pages.every((page) => page.pagination.next === 0) ? "" : pages.map((page) => page.results.at(-1)?.created ?? "").sort().at(-1);
-      if (!now.has(pk) && one.created < oldest) now.set(pk, one); // further down than was read
-    }
+    const end = pages.filter((page) => page.pagination.next !== 0).map((page) => page.results.at(-1).created).sort().at(-1) ?? "";
+    for (const [pk, one] of this.all) if (!now.has(pk) && one.created < end) now.set(pk, one); // further down than was read
     this.all = now;
     for (const pk of [...this.chosen]) if (!now.has(pk)) this.chosen.delete(pk);
-    this.sections().forEach(([, section], i) => {
-      section.feed.total = pages[i].pagination.count;
-      for (const one of pages[i].results) section.feed.known.add(one.pk);
-    });
+    this.sections().forEach(([, section], i) => pages[i].results.forEach((one) => section.feed.known.add(one.pk)));
     this.paint();
   }
 
@@ -134,7 +142,7 @@ class Inbox {
     return Object.entries(this.lists).filter(([, section]) => section.feed);
   }
 
-  async read(pk) {
+  async readOne(pk) {
     try {
       this.all.set(pk, await get(`${path}${pk}/`, {}, this.view.signal));
     } catch (error) {
@@ -156,7 +164,7 @@ class Inbox {
   paint() {
     const anchor = this.anchor();
     const was = anchor?.getBoundingClientRect().top;
-    const ordered = [...this.all.values()].sort((a, b) => (a.created < b.created ? 1 : -1));
+    const ordered = [...this.all.values()].sort((a, b) => b.created.localeCompare(a.created) || b.pk.localeCompare(a.pk));
     for (const [name, section] of Object.entries(this.lists)) {
       const mine = ordered.filter((one) => one.seen === (name === "seen"));
       const { list, heading, more, node } = section;
@@ -276,9 +284,7 @@ class Inbox {
   }
 
   async allSeen() {
-    const { search, severity } = this.filter;
-    const query = { user: session.user.pk, seen: false, search, severity, page_size: 500 };
-    const unseen = await get(path, query);
+    const unseen = await get(path, { ...this.query("unseen"), page_size: 500 });
     const pks = unseen.results.map((one) => one.pk);
     const many = unseen.pagination.next !== 0;
     if (this.filtered()) {

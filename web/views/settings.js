@@ -57,7 +57,7 @@ function password() {
       await attempt(load);
       draw();
     },
-    aside: h("input.unseen-text", { type: "text", autocomplete: "username", value: session.user.username, readonly: true, tabindex: -1, "aria-hidden": "true" }),
+    aside: h("input.offscreen", { type: "text", autocomplete: "username", value: session.user.username, readonly: true, tabindex: -1, "aria-hidden": "true" }),
   }));
   draw();
   return [!session.has_password && h("p.hint", {}, "You have no password yet: with one you need no token to sign in."), place];

@@ -20,6 +20,17 @@ const ways = {
 
 // open fills root and calls done once somebody is signed in.
 export function open({ root, done }) {
+  const fields = panel(done);
+  put(root, h("main.lone", {},
+    h("img", { src: "icon.svg", alt: "", width: 48, height: 48 }),
+    h("h1", {}, "Sign in to Belfry"),
+    h("div.card", {}, fields),
+    h("p.hint", {}, "First time here? Sign in with the token that Belfry printed when it started, then choose a password in the settings.")));
+  fields.querySelector("input").focus();
+}
+
+// panel is the form alone.
+export function panel(done) {
   const place = h("div", {});
   const choices = Object.keys(ways).map((way) => button("", { onclick: () => choose(way), "data-way": way }, ways[way].label));
   const forms = {}; // kept, so that what was typed is still there on the way back
@@ -34,12 +45,8 @@ export function open({ root, done }) {
     place.querySelector("input").focus();
   }
 
-  put(root, h("main.lone", {},
-    h("img", { src: "icon.svg", alt: "", width: 48, height: 48 }),
-    h("h1", {}, "Sign in to Belfry"),
-    h("div.card", {}, h("div.switch", { role: "group", "aria-label": "How to sign in" }, choices), place),
-    h("p.hint", {}, "First time here? Sign in with the token that Belfry printed when it started, then choose a password in the settings.")));
   choose(localStorage.getItem("sign-in") === "token" ? "token" : "password");
+  return h("div.ways", {}, h("div.switch", { role: "group", "aria-label": "How to sign in" }, choices), place);
 }
 
 const trimmed = ({ token, ...rest }) => (token === undefined ? rest : { token: token.trim() });
