@@ -132,7 +132,9 @@ function inWords(data) {
 
 function legend(data, pickAction) {
   const entry = (i, n) => [h(`i.swatch.c${data.colours[i]}`, { "aria-hidden": "true" }), `${label(data, i)} `, h("b", {}, compact.format(n))];
+  const since = `${data.daily ? "Per day" : "Per 6 hours"} since ${dayOf(data.bars[0].start)}`;
   return h("ul.legend", { "aria-label": "Actions" },
+    h("li.hint", {}, since),
     data.names.map((name, i) => h("li", {}, h("button", { type: "button", title: "Show these only", onclick: () => pickAction(name) }, entry(i, data.totals.get(name))))),
     data.rest > 0 && h("li", {}, h("span", {}, entry(series, data.rest))));
 }
