@@ -192,11 +192,10 @@ type eventStream struct {
 	control *http.ResponseController
 }
 
-// beginStream begins an answer that nobody on the way keeps back. Neither the time to read the request nor the time to
-// write an answer bounds it: each message has its own.
+// beginStream begins an answer that nobody on the way keeps back. The time to write an answer does not bound it: each
+// message has its own.
 func beginStream(w http.ResponseWriter) *eventStream {
 	s := &eventStream{w: w, control: http.NewResponseController(w)}
-	_ = s.control.SetReadDeadline(time.Time{}) // what has no deadlines, as a recorder in a test, needs none
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
@@ -208,7 +207,7 @@ const reconnect = "retry: 2000\n"
 
 // send writes one message, and answers an error where the client does not take it.
 func (s *eventStream) send(event, data string) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(listenTime))
+	_ = s.control.SetWriteDeadline(time.Now().Add(listenTime)) // what has no deadlines, as a recorder in a test, needs none
 	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", reconnect, event, data); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type Occurrence struct {
 	Context  drf.JSON // an object
 }
 
-// Secrets are never stored: what a limiter remembers of a password says nothing to who reads memory or a dump without this.
+// pepper is a secret of this process: what the limiter remembers of a password is worth nothing without it.
 type pepper [sha256.Size]byte
 
 func newPepper() (p pepper) {
@@ -50,8 +50,8 @@ func (p *pepper) credential(username, password string) string {
 // msgWrong is the answer to every wrong pair of a user name and a password, whatever is wrong with it.
 const msgWrong = "Wrong user name or password."
 
-// prove finds out whose credentials are shown. Its errors are answers, as those of [API.Authenticate] are.
-// refused says that somebody guessed, or was mistaken.
+// prove finds out whose credentials are shown, and by which proof. refusal is the answer to who guessed, or was mistaken;
+// errors are answers too, as those of [API.Authenticate] are.
 func (a *API) prove(ctx context.Context, from remote, in *signIn) (caller Caller, p proof, refusal error, err error) {
 	known := HashKey(in.Token.Value)
 	check := func() (bool, error) {
