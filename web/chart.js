@@ -10,10 +10,10 @@ const height = 112;
 const foot = 18; // below the bars, for the days
 const side = 40; // left of them, for the numbers
 
-// chart draws counts, a list of { time, action, count } in bins of six hours, from the moment from to now. pickTime(from, to)
+// chart draws counts, a list of { time, action, count } in bins of six hours, from the moment from to the moment end. pickTime(from, to)
 // and pickAction(action) are called when a bar or an entry of the legend is chosen.
-export function chart(counts, from, { pickTime, pickAction }) {
-  const data = arrangeBins(counts, from);
+export function chart(counts, from, end, { pickTime, pickAction }) {
+  const data = arrangeBins(counts, from, end);
   const place = h("div.plot", {});
   const draw = () => place.replaceChildren(drawing(data, Math.max(280, place.clientWidth), pickTime));
   new ResizeObserver(later(50, draw)).observe(place);
@@ -24,16 +24,16 @@ export function chart(counts, from, { pickTime, pickAction }) {
 }
 
 // arrangeBins sorts counts into bars. Long times get a bar a day, which begins at midnight here; short ones a bar for six hours.
-function arrangeBins(counts, from) {
+function arrangeBins(counts, from, end) {
   const totals = new Map();
   for (const { action, count } of counts) totals.set(action, (totals.get(action) ?? 0) + count);
   const ranked = [...totals].sort((a, b) => b[1] - a[1]);
   const names = ranked.slice(0, series).map(([action]) => action);
   const colours = coloursOf(names);
   const rest = ranked.slice(series).reduce((sum, [, n]) => sum + n, 0);
-  const daily = Date.now() - from > 15 * 24 * hour;
+  const daily = end - from > 15 * 24 * hour;
   const bars = [];
-  for (let start = floor(from, daily); start < Date.now(); start = next(start, daily)) {
+  for (let start = floor(from, daily); start < end; start = next(start, daily)) {
     bars.push({ start, end: next(start, daily), total: 0, parts: new Array(series + 1).fill(0) });
   }
   for (const one of counts) {

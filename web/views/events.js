@@ -13,6 +13,7 @@ import { complain } from "../toast.js";
 
 const path = "api/v3/events/events/";
 const day = 86400e3;
+const longest = 60; // days that the server counts for a chart
 const spans = { "": ["Any time", 0], "1h": ["Last hour", day / 24], "24h": ["Last 24 hours", day], "7d": ["Last 7 days", 7 * day], "30d": ["Last 30 days", 30 * day] };
 
 // Filters that are typed: name in the URL, label, placeholder, name in the API.
@@ -230,13 +231,19 @@ class Log {
   // drawVolume shows the chart of the same filter; it may take longer than the table, and fails by itself.
   async drawVolume(query, feed) {
     this.drawn = Date.now();
-    const from = Math.max(Date.parse(query.created__gte ?? "") || Date.now() - 30 * day, Date.now() - 60 * day);
-    const days = Math.min(60, Math.max(1, Math.ceil((Date.now() - from) / day)));
+    const now = Date.now();
+    const end = Math.min(Date.parse(query.created__lt ?? "") || now, now);
+    const from = Math.max(Date.parse(query.created__gte ?? "") || end - 30 * day, now - longest * day);
+    if (from >= end) {
+      this.volume.replaceChildren(h("p.hint", {}, `No chart: it reaches back ${longest} days.`));
+      return;
+    }
+    const days = Math.min(longest, Math.max(1, Math.ceil((now - from) / day)));
     this.volume.classList.add("loading");
     try {
       const counts = await get(`${path}volume/`, { ...query, history_days: days }, this.view.signal);
       if (feed !== this.feed) return; // another filter was chosen meanwhile
-      this.volume.replaceChildren(chart(counts, from, {
+      this.volume.replaceChildren(chart(counts, from, end, {
         pickTime: (start, end) => go(["events"], { ...this.filter, since: "", from: new Date(start).toISOString(), to: new Date(end).toISOString() }),
         pickAction: (action) => go(["events"], { ...this.filter, action }),
       }));
