@@ -28,7 +28,8 @@ export async function open(view) {
 class Inbox {
   constructor(view) {
     this.view = view;
-    this.filter = { show: "all", severity: "", search: "", ...view.query };
+    const { search = "", severity = "" } = view.query;
+    this.filter = { show: Object.hasOwn(show, view.query.show ?? "") ? view.query.show : "all", severity, search };
     this.all = new Map();
     this.chosen = new Set();
     this.round = 0; // counts the filters that were chosen
@@ -88,7 +89,7 @@ class Inbox {
   async read() {
     const round = ++this.round;
     if (this.all.size === 0) this.body.replaceChildren(skeleton());
-    const wanted = { all: ["unseen", "seen"], unseen: ["unseen"], seen: ["seen"] }[this.filter.show] ?? [];
+    const wanted = { all: ["unseen", "seen"], unseen: ["unseen"], seen: ["seen"] }[this.filter.show];
     const feeds = {};
     const found = await Promise.all(wanted.map((name) => {
       feeds[name] = feed(path, this.query(name), this.view.signal, 50);
@@ -221,7 +222,7 @@ class Inbox {
         h("p.text", {}, cut(one.body, 1500)),
         h("p.meta", {}, time(one.created), link || (event && h("span", {}, actionLabel(event.action))), event && h("span.app", {}, cut(event.app, 60)),
           one.hyperlink && outside(one.hyperlink, cut(one.hyperlink_label || one.hyperlink, 80)))),
-      button(".mark", { onclick: () => attempt(() => this.turn([one.pk])) }));
+      button(".mark", { onclick: () => attempt(() => this.turn(one.pk)) }));
   }
 
   // refresh shows in an element what can change of its notification.
@@ -237,12 +238,12 @@ class Inbox {
     item.querySelector("input").checked = this.chosen.has(one.pk);
   }
 
-  // turn marks notifications as seen, or, where all of them are seen already, as unseen; it offers the way back.
-  async turn(pks) {
-    const seen = pks.some((pk) => !this.all.get(pk)?.seen);
-    await this.turnTo(pks, seen);
+  // turn marks a notification as seen, or, where it is, as unseen.
+  turn(pk) {
+    return this.turnTo([pk], !this.all.get(pk).seen);
   }
 
+  // turnTo marks notifications as seen or unseen and offers the way back.
   async turnTo(pks, seen) {
     const changed = pks.filter((pk) => this.all.get(pk)?.seen !== seen);
     if (!changed.length) return;
@@ -295,7 +296,11 @@ class Inbox {
       tell("notification");
       await this.reread();
     }
-    say(many ? "Marked as seen." : `${count(pks.length, "notification")} marked as seen.`, many ? undefined : async () => {
+    if (many) {
+      say(this.filtered() ? `The first ${count(pks.length, "notification")} marked as seen.` : "All marked as seen.");
+      return;
+    }
+    say(`${count(pks.length, "notification")} marked as seen.`, async () => {
       await this.set(pks, false);
       await this.reread();
     });
@@ -311,7 +316,6 @@ class Inbox {
   paintBulk() {
     const chosen = [...this.chosen];
     this.bulk.hidden = chosen.length === 0;
-    this.body.classList.toggle("choosing", chosen.length > 0);
     if (!chosen.length) return;
     const act = (label, name, work) => button("", { onclick: () => attempt(work) }, icon(name), label);
     this.bulk.replaceChildren(h("strong", {}, `${chosen.length} chosen`),
@@ -370,7 +374,7 @@ class Inbox {
       ["/", "Search", () => this.search.focus()],
       ["j", "Next notification", () => this.move(1)],
       ["k", "Previous notification", () => this.move(-1)],
-      ["e", "Mark as seen, or as unseen", on((one) => this.turn([one.pk]))],
+      ["e", "Mark as seen, or as unseen", on((one) => this.turn(one.pk))],
       ["x", "Choose", on((one) => this.pick(one.pk, !this.chosen.has(one.pk)))],
       ["o", "Show the event", on((one) => { if (one.event && mayRead()) go(["events", one.event.pk]); })],
       ["E", "Mark all as seen", () => attempt(() => this.allSeen())],
