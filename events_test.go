@@ -46,6 +46,8 @@ func TestEventListFilters(t *testing.T) {
 			{"model key with dashes", "context_model_pk=01-89aabb", "four"},
 			{"authorized application", "context_authorized_app=abc", "five"},
 			{"brand", "brand_name=Acme", "six"},
+			{"app is the whole name", "app=five", "five"},
+			{"a part of an app", "app=fiv", ""},
 			{"search in keys and values", "search=grafana", "five"},
 			{"search for every term", "search=alice,login", "two one"},
 			{"search takes no wildcard", "search=50%25_off", "two"},

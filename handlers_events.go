@@ -15,6 +15,7 @@ var eventList = &drf.ListSpec{
 	Filters: []drf.Filter{
 		{Name: "action", Kind: drf.FilterText},
 		{Name: "actions", Kind: drf.FilterChoices, Choices: rules.EventActions},
+		{Name: "app", Kind: drf.FilterText},
 		{Name: "brand_name", Kind: drf.FilterText},
 		{Name: "client_ip", Kind: drf.FilterText},
 		{Name: "context_authorized_app", Kind: drf.FilterText},

@@ -20,6 +20,7 @@ import (
 type program struct {
 	t        *testing.T
 	database string
+	address  string // where it listens; any free one if empty
 	url      string
 	env      []string // settings beside the usual ones
 	command  *exec.Cmd
@@ -29,9 +30,12 @@ type program struct {
 // start runs the program and waits until it is ready.
 func (p *program) start() {
 	p.t.Helper()
-	address, err := freeAddress()
-	if err != nil {
-		p.t.Fatal(err)
+	address := p.address
+	if address == "" {
+		var err error
+		if address, err = freeAddress(); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 	p.url = "http://" + address
 	p.command = exec.Command(os.Args[0], "--listen", address, "--database", p.database)

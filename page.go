@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,8 +62,14 @@ func (s *server) page() page {
 	return p
 }
 
+// commentLines are the lines of a script that say something to those who read its source: nobody's browser needs them.
+var commentLines = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
+
 // newAsset prepares a file, so that answering it is no work.
 func newAsset(name string, body []byte) asset {
+	if path.Ext(name) == ".js" {
+		body = commentLines.ReplaceAll(body, nil)
+	}
 	contentType, known := contentTypes[path.Ext(name)]
 	if !known {
 		contentType = mime.TypeByExtension(path.Ext(name))

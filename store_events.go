@@ -167,7 +167,7 @@ func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
 
 // exactFilters are the query parameters that name one whole value of a column.
 var exactFilters = []struct{ name, column string }{
-	{"context_model_app", "model_app"}, {"context_model_name", "model_name"},
+	{"app", "app"}, {"context_model_app", "model_app"}, {"context_model_name", "model_name"},
 	{"context_authorized_app", "application_pk"}, {"brand_name", "brand_name"},
 }
 
