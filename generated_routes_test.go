@@ -76,7 +76,7 @@ func kinds() map[string]kind {
 		"/api/v3/root/config/":                          {any: true, weight: 1},
 		"/api/v3/admin/version/":                        {any: true, weight: 1},
 		"/api/v3/events/events/stats/":                  {any: true, params: []string{"count_steps"}, weight: 4},
-		"/api/v3/schema/":                               {weight: 1},
+		"/api/v3/schema/":                               {any: true, weight: 1},
 		"/api/v3/events/system_tasks/":                  {object: taskSerializer.Shape(), list: taskList, weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/":           {object: taskSerializer.Shape(), weight: 1},
 		"/api/v3/events/system_tasks/{uuid}/run/":       {weight: 1},

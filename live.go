@@ -75,7 +75,7 @@ func (s *server) publish(hints ...live.Hint) {
 
 // noteInbox tells the owner of a notification, once the write is through, that it has changed; "" for many of them.
 func (s *server) noteInbox(tx *sqldb.Tx, user int64, pk string) {
-	tx.AfterCommit(func() { s.publish(live.Hint{Kind: kindNotification, ID: pk, Owner: user}) })
+	tx.OnCommit(func() { s.publish(live.Hint{Kind: kindNotification, ID: pk, Owner: user}) })
 }
 
 // wanted are the hints that a caller may have: of their own inbox, and, for superusers, of all that they may look at.

@@ -166,7 +166,7 @@ func (r *recorder) commit(tx *sqldb.Tx, p plan, counts tally) (Event, error) {
 			return Event{}, err
 		}
 	}
-	tx.AfterCommit(func() { r.publish(hintsOf(&p)...) })
+	tx.OnCommit(func() { r.publish(hintsOf(&p)...) })
 	return p.event, nil
 }
 

@@ -181,7 +181,7 @@ func (a *API) SignOut(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		err = a.DB.Write(r.Context(), func(tx *sqldb.Tx) error {
-			tx.AfterCommit(a.Ended)
+			tx.OnCommit(a.Ended)
 			return endSession(tx, caller.SessionPK)
 		})
 		if err != nil {

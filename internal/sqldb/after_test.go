@@ -28,7 +28,7 @@ func TestEffectsRunOnceAfterTheCommitAndNeverForWhatWasUndone(t *testing.T) {
 		}{{"kept", nil, 1}, {"undone", failure, 1}, {"kept again", nil, 2}} {
 			before := count()
 			err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
-				tx.AfterCommit(func() {
+				tx.OnCommit(func() {
 					ran++
 					if count() != before+1 {
 						t.Errorf("%s: the effect ran before the commit", c.name)

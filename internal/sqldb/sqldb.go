@@ -141,7 +141,7 @@ func (db *DB) ReadQuick(ctx context.Context, fn func(tx *Tx) error) error {
 // fn may run more than once, touches its Tx and its own result only, and never
 // calls Read or Write. A ctx that ends while fn waits drops it; once fn has begun, it runs to its end.
 // An error of fn is returned as it is, and nothing of fn is kept; so is a panic, as an error.
-// What fn left to [Tx.AfterCommit] has run when Write returns.
+// What fn left to [Tx.OnCommit] has run when Write returns.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	var after []func()
 	err := db.report("write", db.backend.write(ctx, func(tx *Tx) error {

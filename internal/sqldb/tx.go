@@ -52,9 +52,9 @@ func (tx *Tx) ForShare() string {
 // Postgres reports whether the database is PostgreSQL.
 func (tx *Tx) Postgres() bool { return tx.run.postgres() }
 
-// AfterCommit leaves an effect for the time after the commit: it runs once, before Write returns, and never for what was
+// OnCommit leaves an effect for the time after the commit: it runs once, before Write returns, and never for what was
 // undone or is run again. It may not fail, and takes no Tx.
-func (tx *Tx) AfterCommit(effect func()) { tx.after = append(tx.after, effect) }
+func (tx *Tx) OnCommit(effect func()) { tx.after = append(tx.after, effect) }
 
 // Size is how many bytes the database takes on the disk, without the log of what was written last.
 func (tx *Tx) Size() (bytes int64, err error) {
