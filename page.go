@@ -65,11 +65,17 @@ func (s *server) page() page {
 // commentLines are the lines of a script that say something to those who read its source: nobody's browser needs them.
 var commentLines = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
 
+// withoutComments is a file as it is served.
+func withoutComments(name string, body []byte) []byte {
+	if path.Ext(name) != ".js" {
+		return body
+	}
+	return commentLines.ReplaceAll(body, nil)
+}
+
 // newAsset prepares a file, so that answering it is no work.
 func newAsset(name string, body []byte) asset {
-	if path.Ext(name) == ".js" {
-		body = commentLines.ReplaceAll(body, nil)
-	}
+	body = withoutComments(name, body)
 	contentType, known := contentTypes[path.Ext(name)]
 	if !known {
 		contentType = mime.TypeByExtension(path.Ext(name))

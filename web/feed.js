@@ -30,7 +30,7 @@ export function feed(path, query, signal, pageSize = size) {
     const answer = await read(before ? { created__lt: before } : {}, page);
     if (first) {
       self.total = answer.pagination.count;
-      self.atLeast = self.total > 10_000 && Object.keys(query).some((key) => query[key] && key !== "action");
+      self.atLeast = self.total >= 10_000 && Object.keys(query).some((key) => query[key] && key !== "actions");
     }
     const results = answer.results;
     self.done = answer.pagination.next === 0;

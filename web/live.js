@@ -6,6 +6,7 @@
 const stream = "api/belfry/live";
 const tabs = new BroadcastChannel("belfry");
 const me = Math.random();
+const everything = [{ kind: "*", id: "" }];
 const listeners = new Set(); // fn(hints); hints of kind "*" mean everything
 const watchers = new Set(); // fn(state)
 
@@ -63,7 +64,7 @@ function hold() {
   source.addEventListener("hello", () => {
     alive();
     turn("live");
-    pass([{ kind: "*", id: "" }]);
+    pass(everything);
   });
   source.addEventListener("change", (event) => {
     alive();
@@ -73,7 +74,9 @@ function hold() {
   source.addEventListener("bye", (event) => bye(JSON.parse(event.data).reason));
   source.onerror = () => {
     turn(navigator.onLine ? "connecting" : "offline");
-    if (source?.readyState === EventSource.CLOSED) again(5_000); // refused: the browser does not try again by itself
+    if (source?.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    pass(everything); // refused: if the session is over, whoever reads will know
+    again(20_000);
   };
   alive();
   tabs.postMessage({ holder: me, state });
@@ -87,8 +90,8 @@ function alive() {
 
 // bye is the server's last word. Whether the session is over is found out by reading everything again.
 function bye(reason) {
-  if (reason === "ended") pass([{ kind: "*", id: "" }]);
-  again({ ended: 60_000, replaced: 60_000 }[reason] ?? 2_000);
+  if (reason === "ended") pass(everything);
+  again({ ended: 20_000, replaced: 60_000 }[reason] ?? 2_000);
 }
 
 // again gives up the stream and asks anew who holds one, after a while.
