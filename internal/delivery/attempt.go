@@ -323,6 +323,9 @@ func headersOf(result []byte) (http.Header, error) {
 	}
 	header := http.Header{}
 	for name, value := range values {
+		if len(header.Values(name)) > 0 {
+			return nil, fmt.Errorf("the header %s is there twice: capitals make no difference", http.CanonicalHeaderKey(name))
+		}
 		text := textOf(value)
 		switch value[0] {
 		case '{', '[':
