@@ -63,6 +63,7 @@ func (c serveCommand) Run(p *process) (err error) {
 	host := newHTTP(asHost(s.handler()), p.log)
 	sweeper := &retention{db: db, log: p.log}
 	defer sweeper.start(p.ctx)()
+	defer (&indexer{db: db, log: p.log}).start(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
 	return serveAll(p.ctx, p.log, []serving{{web, listener}, {host, socket}})
 }

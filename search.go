@@ -1,0 +1,369 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"belfry/internal/drf"
+	"belfry/internal/listing"
+	"belfry/internal/sqldb"
+	"belfry/internal/trigram"
+)
+
+// Bounds of what a search takes upon itself beside the index. Beyond them reading all events is no slower.
+const (
+	// scannedEvents is how many events that are not indexed yet, or not any more, are read.
+	scannedEvents = 4 * trigram.ZoneSize
+	// narrowedEvents is how many events of the index are handed to a query in an order that is not the index's.
+	narrowedEvents = 100_000
+	// usedRanges is how many trigrams of its terms are looked up in a zone, and fewEvents with how few
+	// events left no more are: reading these is as quick.
+	usedRanges = 24
+	fewEvents  = 4
+	// filteredEvents is how few events may pass the filters for search to read each of them.
+	filteredEvents = 2000
+)
+
+// search reads events by the index of their texts. The index only says which events may match: each of them is read and
+// asked again, as are those that the index does not know, so that the answer is the same as without it.
+type search struct {
+	tx     *sqldb.Tx
+	where  sqldb.Where // of the whole query
+	ranges []trigram.Range
+	zones  []zone
+	gaps   []gap
+	stale  []int64 // numbers of events that are not as their zone says
+}
+
+// zone is one that the index holds: its number, and the times between which its events were made.
+type zone struct{ number, oldest, newest int64 }
+
+// gap is where the index holds no zone: the lowest and the highest number of an event there.
+type gap struct{ from, to int64 }
+
+// match is an event that was found: its rowid, and where it stands in the order of time.
+type match struct {
+	number, created int64
+	pk              string
+}
+
+// damagedZone says that the index cannot be read in a zone.
+type damagedZone struct {
+	zone int64
+	err  error
+}
+
+// Error implements error.
+func (e *damagedZone) Error() string {
+	return fmt.Sprintf("zone %d of the search index: %v", e.zone, e.err)
+}
+
+// planSearch looks at how a query with search terms is best read; nil when without the index.
+func planSearch(tx *sqldb.Tx, q *drf.Query, where sqldb.Where) (*search, error) {
+	if tx.Postgres() || len(q.Search) == 0 {
+		return nil, nil
+	}
+	if few, err := passFew(tx, q); few || err != nil {
+		return nil, err
+	}
+	s := &search{tx: tx, where: where}
+	for _, term := range q.Search {
+		s.ranges = append(s.ranges, trigram.Ranges(term)...)
+	}
+	s.ranges = s.ranges[:min(len(s.ranges), usedRanges)]
+	if known, err := s.load(); !known || err != nil {
+		return nil, err
+	}
+	s.zones = slices.DeleteFunc(s.zones, func(z zone) bool {
+		from, fromOK := q.Time("created__gte")
+		before, beforeOK := q.Time("created__lt")
+		return fromOK && z.newest < from || beforeOK && z.oldest >= before
+	})
+	return s, nil
+}
+
+// passFew reports whether filters for which there are indexes leave few events.
+func passFew(tx *sqldb.Tx, q *drf.Query) (bool, error) {
+	var where sqldb.Where
+	if !indexedFilter(&where, q) {
+		return false, nil
+	}
+	passed, err := sqldb.All(tx, scanNumber, "SELECT e.rowid FROM event e"+where.SQL()+" LIMIT "+strconv.Itoa(filteredEvents), where.Args()...)
+	return len(passed) < filteredEvents, err
+}
+
+func scanNumber(row sqldb.Scanner) (n int64, err error) {
+	err = row.Scan(&n)
+	return n, err
+}
+
+// load reads what the index holds and what not; false when that is too much to be read one by one.
+func (s *search) load() (known bool, err error) {
+	if s.zones, err = loadZones(s.tx); err != nil {
+		return false, err
+	}
+	if s.gaps, err = findGaps(s.tx, s.zones, math.MaxInt64); err != nil {
+		return false, err
+	}
+	left := int64(scannedEvents)
+	for _, g := range s.gaps {
+		left -= g.to - g.from + 1
+	}
+	if left < 0 {
+		return false, nil
+	}
+	s.stale, err = sqldb.All(s.tx, scanNumber, "SELECT number FROM event_stale ORDER BY number LIMIT $1", left+1)
+	return int64(len(s.stale)) <= left, err
+}
+
+// loadZones answers the finished zones in the order of their numbers.
+func loadZones(tx *sqldb.Tx) ([]zone, error) {
+	zones, err := sqldb.All(tx, func(row sqldb.Scanner) (z zone, err error) {
+		err = row.Scan(&z.number, &z.oldest, &z.newest)
+		return z, err
+	}, "SELECT zone, oldest, newest FROM event_zone WHERE newest IS NOT NULL ORDER BY zone")
+	if err != nil {
+		return nil, fmt.Errorf("read what is indexed: %w", err)
+	}
+	return zones, nil
+}
+
+// findGaps answers where up to the number end there are events that no zone holds.
+func findGaps(tx *sqldb.Tx, zones []zone, end int64) (gaps []gap, err error) {
+	from := int64(math.MinInt64)
+	for i := range len(zones) + 1 {
+		to := end
+		if i < len(zones) {
+			to = min(end, zones[i].number<<trigram.ZoneBits-1)
+		}
+		if from <= to {
+			ends, err := sqldb.All(tx, scanPair, `SELECT low, high FROM (SELECT (SELECT min(rowid) FROM event WHERE rowid BETWEEN $1 AND $2) AS low,
+				(SELECT max(rowid) FROM event WHERE rowid BETWEEN $1 AND $2) AS high) WHERE low IS NOT NULL`, from, to)
+			if err != nil {
+				return nil, fmt.Errorf("look for events that are not indexed: %w", err)
+			}
+			for _, end := range ends {
+				gaps = append(gaps, gap{end[0], end[1]})
+			}
+		}
+		if i < len(zones) {
+			from = (zones[i].number + 1) << trigram.ZoneBits
+		}
+	}
+	return gaps, nil
+}
+
+// page reads a page in the order of time, newest first or oldest first. It goes through the zones in that order, and
+// stops where no other can hold what belongs before the page's end and the last match that is counted.
+func (s *search) page(q *drf.Query, newestFirst bool) (page sqldb.Page[Event], err error) {
+	offset, limit, err := q.Window(math.MaxInt64)
+	if err != nil {
+		return page, err
+	}
+	need := max(offset+limit, countedMatches) + 1
+	if q.Last {
+		need = math.MaxInt64
+	}
+	found, all, err := s.matches(need, newestFirst)
+	if err != nil {
+		return page, err
+	}
+	if all {
+		if offset, limit, err = q.Window(int64(len(found))); err != nil {
+			return page, err
+		}
+	}
+	page.Offset, page.Count = offset, int64(len(found))
+	end := min(offset+limit, page.Count)
+	page.More = end < page.Count
+	if offset < end {
+		page.Rows, err = s.read(found[offset:end], q)
+	}
+	if !q.Last && page.Count > countedMatches {
+		page.Count = max(countedMatches, end)
+	}
+	return page, err
+}
+
+// read reads the events of a page.
+func (s *search) read(found []match, q *drf.Query) ([]Event, error) {
+	list := make([]int64, len(found))
+	for i, m := range found {
+		list[i] = m.number
+	}
+	return sqldb.All(s.tx, scanEvent, "SELECT "+eventColumns+" FROM event e NOT INDEXED WHERE e.rowid IN (SELECT value FROM json_each($1)) ORDER BY "+
+		listing.OrderBy(q.Order, eventSources, "e.pk"), asJSON(list))
+}
+
+// matches answers what matches, in the order of time: the first need of it at least, or all.
+func (s *search) matches(need int64, newestFirst bool) (found []match, all bool, err error) {
+	if found, err = s.unindexed(); err != nil {
+		return nil, false, err
+	}
+	compare := func(a, b match) int { return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.pk, b.pk)) }
+	zones := func(a, b zone) int { return cmp.Compare(a.oldest, b.oldest) }
+	before := func(m match, z zone) bool { return m.created < z.oldest }
+	if newestFirst {
+		forward := compare
+		compare = func(a, b match) int { return forward(b, a) }
+		zones = func(a, b zone) int { return cmp.Compare(b.newest, a.newest) }
+		before = func(m match, z zone) bool { return m.created > z.newest }
+	}
+	slices.SortFunc(s.zones, zones)
+	for _, z := range s.zones {
+		if int64(len(found)) >= need {
+			slices.SortFunc(found, compare)
+			if before(found[need-1], z) {
+				return found, false, nil
+			}
+		}
+		more, err := s.inZone(z)
+		if err != nil {
+			return nil, false, err
+		}
+		found = append(found, more...)
+	}
+	slices.SortFunc(found, compare)
+	return found, true, nil
+}
+
+// unindexed answers what matches of the events that the index does not know.
+func (s *search) unindexed() (found []match, err error) {
+	for _, g := range s.gaps {
+		more, err := s.check("e.rowid BETWEEN ? AND ?", g.from, g.to)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, more...)
+	}
+	more, err := s.check("e.rowid IN (SELECT number FROM event_stale)")
+	if err != nil {
+		return nil, err
+	}
+	// What is stale may stand in a gap too, where a zone is being made.
+	for _, m := range more {
+		if !slices.ContainsFunc(s.gaps, func(g gap) bool { return g.from <= m.number && m.number <= g.to }) {
+			found = append(found, m)
+		}
+	}
+	return found, nil
+}
+
+// check reads the events in a range and answers which match.
+func (s *search) check(condition string, args ...any) ([]match, error) {
+	where := s.where
+	where.Add(condition, args...)
+	found, err := sqldb.All(s.tx, func(row sqldb.Scanner) (m match, err error) {
+		err = row.Scan(&m.number, &m.created, &m.pk)
+		return m, err
+	}, "SELECT e.rowid, e.created, e.pk FROM event e NOT INDEXED"+where.SQL(), where.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("search events: %w", err)
+	}
+	return found, nil
+}
+
+// inZone answers what matches in a zone, without what is stale there.
+func (s *search) inZone(z zone) ([]match, error) {
+	candidates, err := s.candidates(z)
+	if err != nil || len(candidates) == 0 {
+		return nil, err
+	}
+	return s.check("e.rowid IN (SELECT value FROM json_each(?))", asJSON(candidates))
+}
+
+// candidates are the events of a zone that may match, without what is stale there: what the terms' trigrams have in common.
+func (s *search) candidates(z zone) (list []int64, err error) {
+	var common trigram.Set
+	for i, r := range s.ranges {
+		var held trigram.Set
+		if err := s.collect(z, r, &held); err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			held.Intersect(&common)
+		}
+		if common = held; common.Len() <= fewEvents {
+			break
+		}
+	}
+	first := z.number << trigram.ZoneBits
+	for place := range common.Places() {
+		if number := first + int64(place); !s.isStale(number) {
+			list = append(list, number)
+		}
+	}
+	return list, nil
+}
+
+func (s *search) isStale(number int64) bool {
+	_, stale := slices.BinarySearch(s.stale, number)
+	return stale
+}
+
+// collect reads where in a zone the trigrams of a range are.
+func (s *search) collect(z zone, r trigram.Range, places *trigram.Set) error {
+	blocks, err := sqldb.All(s.tx, func(row sqldb.Scanner) (b trigram.Block, err error) {
+		err = row.Scan(&b.First, &b.Data)
+		return b, err
+	}, `SELECT gram, data FROM event_trigram WHERE zone = $1 AND gram <= $3
+		AND gram >= coalesce((SELECT max(gram) FROM event_trigram WHERE zone = $1 AND gram <= $2), 0) ORDER BY gram`, z.number, r.Low, r.High)
+	if err != nil {
+		return fmt.Errorf("read the search index: %w", err)
+	}
+	for _, b := range blocks {
+		if err := b.Collect(r, places); err != nil {
+			return &damagedZone{z.number, err}
+		}
+	}
+	return nil
+}
+
+// narrowSearch adds to where that only those events are read which the index says may match. It leaves where as it is when
+// there is no term, or when reading all is as quick.
+func narrowSearch(tx *sqldb.Tx, q *drf.Query, where sqldb.Where) (sqldb.Where, error) {
+	s, err := planSearch(tx, q, where)
+	if s == nil || err != nil {
+		return where, err
+	}
+	return s.narrow()
+}
+
+// narrow is narrowSearch for a search that goes by the index.
+func (s *search) narrow() (sqldb.Where, error) {
+	found, err := s.unindexed()
+	if err != nil {
+		return s.where, err
+	}
+	list := make([]int64, len(found))
+	for i, m := range found {
+		list[i] = m.number
+	}
+	for _, z := range s.zones {
+		more, err := s.candidates(z)
+		if err != nil {
+			return s.where, err
+		}
+		if list = append(list, more...); len(list) > narrowedEvents {
+			return s.where, nil
+		}
+	}
+	narrow := s.where
+	narrow.Add("e.rowid IN (SELECT value FROM json_each(?))", asJSON(list))
+	return narrow, nil
+}
+
+// asJSON is a list of numbers as one argument of a query.
+func asJSON(list []int64) string {
+	text := []byte{'['}
+	for i, n := range list {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, n, 10)
+	}
+	return string(append(text, ']'))
+}
