@@ -46,16 +46,16 @@ func (x *indexer) start(ctx context.Context) (stop func()) {
 // run makes zones until ctx ends. It rests as long as it worked, for others need the machine too.
 func (x *indexer) run(ctx context.Context) {
 	err := x.verify(ctx)
-	for made := false; ; {
+	for worked := false; ; {
 		begin := time.Now()
 		if err == nil {
-			made, err = x.step(ctx)
+			worked, err = x.step(ctx)
 		}
 		rest := time.Since(begin)
 		if err != nil && ctx.Err() == nil {
 			x.log.Error("the search index could not be continued, and is tried again in a minute; search is slower until then", "error", err)
 			rest = time.Minute
-		} else if !made {
+		} else if !worked {
 			rest = indexInterval
 		}
 		err = nil
@@ -85,28 +85,33 @@ func (x *indexer) verify(ctx context.Context) error {
 }
 
 // step makes one zone, or makes one anew; false when there is nothing to do.
-func (x *indexer) step(ctx context.Context) (made bool, err error) {
+func (x *indexer) step(ctx context.Context) (found bool, err error) {
 	var number int64
 	err = x.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
-		number, made, err = nextZone(tx)
+		number, found, err = nextZone(tx)
 		return err
 	})
-	if err != nil || !made {
+	if err != nil || !found {
 		return false, err
 	}
+	return true, x.make(ctx, number)
+}
+
+// make makes a zone. A kill at any moment leaves it unfinished, and the next start begins it again.
+func (x *indexer) make(ctx context.Context, number int64) error {
 	whole := false
-	err = x.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+	err := x.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
 		whole, err = beginZone(tx, number)
 		return err
 	})
 	if err != nil || !whole {
-		return true, err
+		return err
 	}
 	z := zoneIndex{number: number}
 	if err := x.db.Read(ctx, z.read); err != nil {
-		return false, err
+		return err
 	}
-	return true, x.store(ctx, &z)
+	return x.store(ctx, &z)
 }
 
 // nextZone finds a zone of which too much is stale, or one that is whole and not indexed, the newest first.
@@ -165,6 +170,7 @@ func beginZone(tx *sqldb.Tx, number int64) (whole bool, err error) {
 type zoneIndex struct {
 	number         int64
 	oldest, newest int64
+	ordered        bool   // the numbers are in the order of time
 	pk             string // of the last event, "" for none
 	last           int64  // its number
 	blocks         []trigram.Block
@@ -172,14 +178,15 @@ type zoneIndex struct {
 
 // read reads the zone's events.
 func (z *zoneIndex) read(tx *sqldb.Tx) error {
-	*z = zoneIndex{number: z.number, oldest: math.MaxInt64, newest: math.MinInt64}
+	*z = zoneIndex{number: z.number, oldest: math.MaxInt64, newest: math.MinInt64, ordered: true}
 	first := z.number << trigram.ZoneBits
 	texts := trigram.NewBuilder()
 	_, err := sqldb.All(tx, func(row sqldb.Scanner) (_ struct{}, err error) {
 		var created int64
-		var folded string
-		err = row.Scan(&z.last, &z.pk, &created, &folded)
-		z.oldest, z.newest = min(z.oldest, created), max(z.newest, created)
+		var pk, folded string
+		err = row.Scan(&z.last, &pk, &created, &folded)
+		z.ordered = z.ordered && (created > z.newest || created == z.newest && pk > z.pk)
+		z.pk, z.oldest, z.newest = pk, min(z.oldest, created), max(z.newest, created)
 		texts.Add(int(z.last-first), folded)
 		return struct{}{}, err
 	}, "SELECT rowid, pk, created, folded FROM event WHERE rowid BETWEEN $1 AND $2 ORDER BY rowid", first, first+trigram.ZoneSize-1)
@@ -213,7 +220,8 @@ func (x *indexer) store(ctx context.Context, z *zoneIndex) error {
 			_, err = tx.Exec("DELETE FROM event_zone WHERE zone = $1", z.number)
 			return err
 		}
-		_, err = tx.Exec("UPDATE event_zone SET oldest = $2, newest = $3, pk = $4, number = $5 WHERE zone = $1", z.number, z.oldest, z.newest, z.pk, z.last)
+		_, err = tx.Exec("UPDATE event_zone SET oldest = $2, newest = $3, ordered = $4, pk = $5, number = $6 WHERE zone = $1",
+			z.number, z.oldest, z.newest, z.ordered, z.pk, z.last)
 		return err
 	})
 }

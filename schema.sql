@@ -236,11 +236,12 @@ ALTER TABLE policy
 -- The events by event.rowid in zones of 8192, which the index holds or not as a whole. Where there is no finished zone
 -- an event is found by reading it.
 CREATE TABLE event_zone (
-    zone   INTEGER PRIMARY KEY, -- event.rowid >> 13
-    oldest BIGINT, -- event.created, of the first and the last in time; null until the zone is finished
-    newest BIGINT,
-    pk     TEXT,   -- of one event, with its rowid: when the two part, somebody has renumbered the table
-    number BIGINT
+    zone    INTEGER PRIMARY KEY, -- event.rowid >> 13
+    oldest  BIGINT, -- event.created, of the first and the last in time; null until the zone is finished
+    newest  BIGINT,
+    ordered BOOLEAN, -- rowid and (created, pk) go up together
+    pk      TEXT,    -- of one event, with its rowid: when the two part, somebody has renumbered the table
+    number  BIGINT
 );
 
 -- What the zones' texts hold, as blocks of internal/trigram.

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 
 	"belfry/internal/drf"
-	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 	"belfry/internal/trigram"
 )
@@ -33,22 +31,21 @@ type search struct {
 	tx     *sqldb.Tx
 	where  sqldb.Where // of the whole query
 	ranges []trigram.Range
+	exact  bool // what the index finds matches
 	zones  []zone
 	gaps   []gap
 	stale  []int64 // numbers of events that are not as their zone says
 }
 
-// zone is one that the index holds: its number, and the times between which its events were made.
-type zone struct{ number, oldest, newest int64 }
+// zone is one that the index holds: its number, the times between which its events were made, and whether their numbers
+// are in the order of time.
+type zone struct {
+	number, oldest, newest int64
+	ordered                bool
+}
 
 // gap is where the index holds no zone: the lowest and the highest number of an event there.
 type gap struct{ from, to int64 }
-
-// match is an event that was found: its rowid, and where it stands in the order of time.
-type match struct {
-	number, created int64
-	pk              string
-}
 
 // damagedZone says that the index cannot be read in a zone.
 type damagedZone struct {
@@ -73,8 +70,9 @@ func planSearch(tx *sqldb.Tx, q *drf.Query, where sqldb.Where) (*search, error) 
 	for _, term := range q.Search {
 		s.ranges = append(s.ranges, trigram.Ranges(term)...)
 	}
+	s.exact = len(s.ranges) == len(q.Search) && len(s.ranges) <= usedRanges && len(where.Args()) == len(q.Search)
 	s.ranges = s.ranges[:min(len(s.ranges), usedRanges)]
-	if known, err := s.load(); !known || err != nil {
+	if known, err := s.inspect(); !known || err != nil {
 		return nil, err
 	}
 	s.zones = slices.DeleteFunc(s.zones, func(z zone) bool {
@@ -100,8 +98,8 @@ func scanNumber(row sqldb.Scanner) (n int64, err error) {
 	return n, err
 }
 
-// load reads what the index holds and what not; false when that is too much to be read one by one.
-func (s *search) load() (known bool, err error) {
+// inspect reads what the index holds and what not; false when that is too much to be read one by one.
+func (s *search) inspect() (known bool, err error) {
 	if s.zones, err = loadZones(s.tx); err != nil {
 		return false, err
 	}
@@ -122,9 +120,9 @@ func (s *search) load() (known bool, err error) {
 // loadZones answers the finished zones in the order of their numbers.
 func loadZones(tx *sqldb.Tx) ([]zone, error) {
 	zones, err := sqldb.All(tx, func(row sqldb.Scanner) (z zone, err error) {
-		err = row.Scan(&z.number, &z.oldest, &z.newest)
+		err = row.Scan(&z.number, &z.oldest, &z.newest, &z.ordered)
 		return z, err
-	}, "SELECT zone, oldest, newest FROM event_zone WHERE newest IS NOT NULL ORDER BY zone")
+	}, "SELECT zone, oldest, newest, ordered FROM event_zone WHERE newest IS NOT NULL ORDER BY zone")
 	if err != nil {
 		return nil, fmt.Errorf("read what is indexed: %w", err)
 	}
@@ -154,80 +152,6 @@ func findGaps(tx *sqldb.Tx, zones []zone, end int64) (gaps []gap, err error) {
 		}
 	}
 	return gaps, nil
-}
-
-// page reads a page in the order of time, newest first or oldest first. It goes through the zones in that order, and
-// stops where no other can hold what belongs before the page's end and the last match that is counted.
-func (s *search) page(q *drf.Query, newestFirst bool) (page sqldb.Page[Event], err error) {
-	offset, limit, err := q.Window(math.MaxInt64)
-	if err != nil {
-		return page, err
-	}
-	need := max(offset+limit, countedMatches) + 1
-	if q.Last {
-		need = math.MaxInt64
-	}
-	found, all, err := s.matches(need, newestFirst)
-	if err != nil {
-		return page, err
-	}
-	if all {
-		if offset, limit, err = q.Window(int64(len(found))); err != nil {
-			return page, err
-		}
-	}
-	page.Offset, page.Count = offset, int64(len(found))
-	end := min(offset+limit, page.Count)
-	page.More = end < page.Count
-	if offset < end {
-		page.Rows, err = s.read(found[offset:end], q)
-	}
-	if !q.Last && page.Count > countedMatches {
-		page.Count = max(countedMatches, end)
-	}
-	return page, err
-}
-
-// read reads the events of a page.
-func (s *search) read(found []match, q *drf.Query) ([]Event, error) {
-	list := make([]int64, len(found))
-	for i, m := range found {
-		list[i] = m.number
-	}
-	return sqldb.All(s.tx, scanEvent, "SELECT "+eventColumns+" FROM event e NOT INDEXED WHERE e.rowid IN (SELECT value FROM json_each($1)) ORDER BY "+
-		listing.OrderBy(q.Order, eventSources, "e.pk"), asJSON(list))
-}
-
-// matches answers what matches, in the order of time: the first need of it at least, or all.
-func (s *search) matches(need int64, newestFirst bool) (found []match, all bool, err error) {
-	if found, err = s.unindexed(); err != nil {
-		return nil, false, err
-	}
-	compare := func(a, b match) int { return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.pk, b.pk)) }
-	zones := func(a, b zone) int { return cmp.Compare(a.oldest, b.oldest) }
-	before := func(m match, z zone) bool { return m.created < z.oldest }
-	if newestFirst {
-		forward := compare
-		compare = func(a, b match) int { return forward(b, a) }
-		zones = func(a, b zone) int { return cmp.Compare(b.newest, a.newest) }
-		before = func(m match, z zone) bool { return m.created > z.newest }
-	}
-	slices.SortFunc(s.zones, zones)
-	for _, z := range s.zones {
-		if int64(len(found)) >= need {
-			slices.SortFunc(found, compare)
-			if before(found[need-1], z) {
-				return found, false, nil
-			}
-		}
-		more, err := s.inZone(z)
-		if err != nil {
-			return nil, false, err
-		}
-		found = append(found, more...)
-	}
-	slices.SortFunc(found, compare)
-	return found, true, nil
 }
 
 // unindexed answers what matches of the events that the index does not know.
@@ -266,15 +190,6 @@ func (s *search) check(condition string, args ...any) ([]match, error) {
 	return found, nil
 }
 
-// inZone answers what matches in a zone, without what is stale there.
-func (s *search) inZone(z zone) ([]match, error) {
-	candidates, err := s.candidates(z)
-	if err != nil || len(candidates) == 0 {
-		return nil, err
-	}
-	return s.check("e.rowid IN (SELECT value FROM json_each(?))", asJSON(candidates))
-}
-
 // candidates are the events of a zone that may match, without what is stale there: what the terms' trigrams have in common.
 func (s *search) candidates(z zone) (list []int64, err error) {
 	var common trigram.Set
@@ -286,7 +201,7 @@ func (s *search) candidates(z zone) (list []int64, err error) {
 		if i > 0 {
 			held.Intersect(&common)
 		}
-		if common = held; common.Len() <= fewEvents {
+		if common = held; common.Len() <= fewEvents && !s.exact {
 			break
 		}
 	}
