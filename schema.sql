@@ -255,8 +255,8 @@ CREATE TABLE event_trigram (
 -- Events of zones (event.rowid) that were changed or deleted after the index had read them.
 CREATE TABLE event_stale (number INTEGER PRIMARY KEY);
 
-CREATE TRIGGER event_edited AFTER UPDATE OF folded ON event
-WHEN new.folded <> old.folded AND EXISTS (SELECT 1 FROM event_zone WHERE zone = old.rowid >> 13) BEGIN
+CREATE TRIGGER event_edited AFTER UPDATE OF folded, created ON event
+WHEN (new.folded <> old.folded OR new.created <> old.created) AND EXISTS (SELECT 1 FROM event_zone WHERE zone = old.rowid >> 13) BEGIN
     INSERT INTO event_stale (number) VALUES (old.rowid) ON CONFLICT DO NOTHING;
 END;
 

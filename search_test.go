@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	difference "github.com/google/go-cmp/cmp"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 	"belfry/internal/trigram"
 )
@@ -370,6 +373,44 @@ func TestANewestFirstPageReadsNoOlderZoneThanItNeeds(t *testing.T) {
 	})
 }
 
+// TestACommonTermIsPagedAndCountedInTheOrderOfTime has two full zones, one of them not in the order of time, and more behind.
+func TestACommonTermIsPagedAndCountedInTheOrderOfTime(t *testing.T) {
+	sqlite(t, func(t *testing.T, f *fixture) {
+		const many = 2*trigram.ZoneSize + 500
+		insertMany(t, f, many, "login", func(i int) int64 {
+			if i > trigram.ZoneSize {
+				i = i * 7919 % many // over the whole time, and some twice
+			}
+			return int64(i) * secondMicros
+		})
+		f.index()
+		if n := f.row("SELECT sum(ordered) FROM event_zone WHERE newest IS NOT NULL"); n != 1 {
+			t.Fatalf("%d zones are in the order of time", n)
+		}
+		f.exec(t, "DELETE FROM event WHERE rowid % 100 = 0")
+		all := f.events()
+		for _, order := range []string{"-created", "created"} {
+			slices.SortFunc(all, searchOrders[order])
+			for _, page := range []int{1, 2, 5, 10, 11, 17} {
+				for _, term := range []string{"o", "log", "login", "login,x"} {
+					query := fmt.Sprintf("?search=%s&ordering=%s&page_size=1000&page=%d", term, order, page)
+					list := f.must(200, "GET", eventsPath+query, "")
+					from, to := (page-1)*1000, min(page*1000, len(all))
+					next, count := page+1, max(countedMatches, to+1)
+					if to == len(all) {
+						next, count = 0, to
+					}
+					want := []any{float64(count), float64(next), all[from].PK, all[to-1].PK}
+					got := []any{list.get("pagination", "count"), list.get("pagination", "next"), list.get("results", 0, "pk"), list.get("results", to-from-1, "pk")}
+					if diff := difference.Diff(want, got); diff != "" {
+						t.Errorf("%s: %s", query, diff)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestStaleZonesAreMadeAnew is the background's choice: a zone with many changes, and none with few.
 func TestStaleZonesAreMadeAnew(t *testing.T) {
 	sqlite(t, func(t *testing.T, f *fixture) {
@@ -383,4 +424,49 @@ func TestStaleZonesAreMadeAnew(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTheSearchIndexSurvivesKills kills the server while it indexes, until all is indexed, and searches in between.
+func TestTheSearchIndexSurvivesKills(t *testing.T) {
+	p := &program{t: t, database: filepath.Join(t.TempDir(), "belfry.db")}
+	const zones = 3
+	interrupted := 0
+	for kills, finished := 0, int64(-1); finished < zones; kills++ {
+		if kills > 50 {
+			t.Fatalf("%d zones after %d kills", finished, kills)
+		}
+		db, err := openStore(t.Context(), p.database, identity.HashKey(adminKey), slog.New(slog.NewTextHandler(t.Output(), nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fixture{t: t, db: db}
+		if kills == 0 {
+			insertMany(t, f, zones*trigram.ZoneSize+100, "login", func(i int) int64 { return int64(i) })
+		}
+		finished = f.row("SELECT count(*) FROM event_zone WHERE newest IS NOT NULL")
+		if kills > 0 && finished < zones {
+			interrupted++
+		}
+		if n := f.row("SELECT count(*) FROM pragma_foreign_key_check"); n > 0 {
+			t.Errorf("%d blocks of no zone", n)
+		}
+		var sound string
+		err = db.Read(t.Context(), func(tx *sqldb.Tx) error { return tx.Row("PRAGMA quick_check", nil, &sound) })
+		if err := errors.Join(err, db.Close()); err != nil || sound != "ok" {
+			t.Fatalf("%s %v", sound, err)
+		}
+		p.start()
+		for i := range kills + 1 { // a little longer each time
+			want := fmt.Sprintf("%012d", i*5003%(zones*trigram.ZoneSize))
+			status, list, err := p.call("GET", eventsPath+"?search="+want, "")
+			results, _ := list["results"].([]any)
+			if err != nil || status != 200 || len(results) != 1 {
+				t.Errorf("%s: %d %v %v", want, status, list, err)
+			}
+		}
+		p.kill()
+	}
+	if interrupted == 0 {
+		t.Error("no kill came before all was indexed")
+	}
 }
