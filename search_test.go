@@ -411,6 +411,21 @@ func TestACommonTermIsPagedAndCountedInTheOrderOfTime(t *testing.T) {
 	})
 }
 
+// TestTheLongestSearchIsAnswered is about SQLite's limit on what LIKE looks for, with characters of four bytes and wildcards.
+func TestTheLongestSearchIsAnswered(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		for _, character := range []string{"😀", "%", "_"} {
+			text := strings.Repeat(character, 10_000)
+			f.must(201, "POST", eventsPath, `{"action":"login","app":"long","context":{"text":"`+text+`"}}`)
+			if got := f.searched(text); got != "long" {
+				t.Errorf("%s: found %q", character, got)
+			}
+			f.must(200, "GET", eventsPath+"?action="+url.QueryEscape(text), "")
+			f.must(400, "GET", eventsPath+"?search="+url.QueryEscape(text+character), "")
+		}
+	})
+}
+
 // TestStaleZonesAreMadeAnew is the background's choice: a zone with many changes, and none with few.
 func TestStaleZonesAreMadeAnew(t *testing.T) {
 	sqlite(t, func(t *testing.T, f *fixture) {
