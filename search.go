@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -20,7 +21,7 @@ const (
 	// usedRanges is how many trigrams of its terms are looked up in a zone, and fewEvents with how few
 	// events left no more are: reading these is as quick.
 	usedRanges = 24
-	fewEvents  = 4
+	fewEvents  = 2
 	// filteredEvents is how few events may pass the filters for search to read each of them.
 	filteredEvents = 2000
 )
@@ -31,6 +32,7 @@ type search struct {
 	tx     *sqldb.Tx
 	where  sqldb.Where // of the whole query
 	ranges []trigram.Range
+	sorted bool // the ranges are, the rarest first
 	exact  bool // what the index finds matches
 	zones  []zone
 	gaps   []gap
@@ -71,6 +73,9 @@ func planSearch(tx *sqldb.Tx, q *drf.Query, where sqldb.Where) (*search, error) 
 		s.ranges = append(s.ranges, trigram.Ranges(term)...)
 	}
 	s.exact = len(s.ranges) == len(q.Search) && len(s.ranges) <= usedRanges && len(where.Args()) == len(q.Search)
+	if actions := q.Texts("actions"); len(actions) == 1 {
+		s.ranges = append(trigram.Ranges("\n"+drf.Fold(actions[0])+"\n"), s.ranges...) // as foldEvent writes it
+	}
 	s.ranges = s.ranges[:min(len(s.ranges), usedRanges)]
 	if known, err := s.inspect(); !known || err != nil {
 		return nil, err
@@ -157,13 +162,13 @@ func findGaps(tx *sqldb.Tx, zones []zone, end int64) (gaps []gap, err error) {
 // unindexed answers what matches of the events that the index does not know.
 func (s *search) unindexed() (found []match, err error) {
 	for _, g := range s.gaps {
-		more, err := s.check("e.rowid BETWEEN ? AND ?", g.from, g.to)
+		more, err := s.scan("e.rowid BETWEEN ? AND ?", g.from, g.to)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, more...)
 	}
-	more, err := s.check("e.rowid IN (SELECT number FROM event_stale)")
+	more, err := s.scan("e.rowid IN (SELECT number FROM event_stale)")
 	if err != nil {
 		return nil, err
 	}
@@ -176,34 +181,36 @@ func (s *search) unindexed() (found []match, err error) {
 	return found, nil
 }
 
-// check reads the events in a range and answers which match.
-func (s *search) check(condition string, args ...any) ([]match, error) {
+// scan reads the events under a condition and answers which match.
+func (s *search) scan(condition string, args ...any) ([]match, error) {
 	where := s.where
 	where.Add(condition, args...)
+	return s.check("SELECT e.rowid, e.created, e.pk FROM event e NOT INDEXED"+where.SQL(), where.Args())
+}
+
+// check answers which events match, of those that a query reads.
+func (s *search) check(query string, args []any) ([]match, error) {
 	found, err := sqldb.All(s.tx, func(row sqldb.Scanner) (m match, err error) {
 		err = row.Scan(&m.number, &m.created, &m.pk)
 		return m, err
-	}, "SELECT e.rowid, e.created, e.pk FROM event e NOT INDEXED"+where.SQL(), where.Args()...)
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("search events: %w", err)
 	}
 	return found, nil
 }
 
+// listed is the query that reads columns of those events of a list that match.
+func (s *search) listed(columns string, list []int64) (query string, args []any) {
+	args = append(slices.Clone(s.where.Args()), asJSON(list))
+	return "SELECT " + columns + " FROM json_each($" + strconv.Itoa(len(args)) + ") l CROSS JOIN event e NOT INDEXED ON e.rowid = l.value" + s.where.SQL(), args
+}
+
 // candidates are the events of a zone that may match, without what is stale there: what the terms' trigrams have in common.
 func (s *search) candidates(z zone) (list []int64, err error) {
-	var common trigram.Set
-	for i, r := range s.ranges {
-		var held trigram.Set
-		if err := s.collect(z, r, &held); err != nil {
-			return nil, err
-		}
-		if i > 0 {
-			held.Intersect(&common)
-		}
-		if common = held; common.Len() <= fewEvents && !s.exact {
-			break
-		}
+	common, err := s.common(z)
+	if err != nil {
+		return nil, err
 	}
 	first := z.number << trigram.ZoneBits
 	for place := range common.Places() {
@@ -212,6 +219,31 @@ func (s *search) candidates(z zone) (list []int64, err error) {
 		}
 	}
 	return list, nil
+}
+
+// common are the places in a zone that all ranges have. In the first zone all of them are looked up, to begin with the
+// rarest in the others.
+func (s *search) common(z zone) (common trigram.Set, err error) {
+	lengths := make(map[trigram.Range]int, len(s.ranges))
+	for i, r := range s.ranges {
+		var held trigram.Set
+		if err := s.collect(z, r, &held); err != nil {
+			return common, err
+		}
+		lengths[r] = held.Len()
+		if i > 0 {
+			held.Intersect(&common)
+		}
+		common = held
+		if left := common.Len(); s.sorted && (left == 0 || left <= fewEvents && !s.exact) {
+			break
+		}
+	}
+	if !s.sorted {
+		slices.SortFunc(s.ranges, func(a, b trigram.Range) int { return cmp.Compare(lengths[a], lengths[b]) })
+		s.sorted = true
+	}
+	return common, nil
 }
 
 func (s *search) isStale(number int64) bool {

@@ -68,11 +68,10 @@ func (s *search) countRest(rest []part, count *int64) error {
 			*count += int64(len(p.candidates))
 			continue
 		}
-		where := s.where
-		where.Add("e.rowid IN (SELECT value FROM json_each(?))", asJSON(p.candidates))
-		query := "SELECT count(*) FROM (SELECT 1 FROM event e NOT INDEXED" + where.SQL() + " LIMIT $" + strconv.Itoa(where.Next()) + ")"
 		var n int64
-		if err := s.tx.Row(query, append(where.Args(), countedMatches+1-*count), &n); err != nil {
+		query, args := s.listed("1", p.candidates)
+		args = append(args, countedMatches+1-*count)
+		if err := s.tx.Row("SELECT count(*) FROM ("+query+" LIMIT $"+strconv.Itoa(len(args))+")", args, &n); err != nil {
 			return fmt.Errorf("count events: %w", err)
 		}
 		*count += n
@@ -155,7 +154,7 @@ func (s *search) readPart(p part, order timeOrder) (found []match, left *part, e
 		}
 		left = &later
 	}
-	found, err = s.check("e.rowid IN (SELECT value FROM json_each(?))", asJSON(now))
+	found, err = s.check(s.listed("e.rowid, e.created, e.pk", now))
 	if left != nil {
 		for _, m := range found {
 			left.oldest, left.newest = order.narrow(left.zone, m)
