@@ -18,8 +18,8 @@ import (
 const (
 	// indexInterval is how often the index looks for zones to be made.
 	indexInterval = time.Second
-	// indexBlocks is how many blocks one write stores, so that other writers wait briefly.
-	indexBlocks = 64
+	// indexBlocks is how many blocks of 4 KiB one write stores, so that other writers wait briefly.
+	indexBlocks = 32
 	// staleInZone and staleInAll are how many stale events a zone and all zones may have before a zone is made anew.
 	staleInZone = 256
 	staleInAll  = 1024
@@ -28,8 +28,9 @@ const (
 // indexer keeps the index of the events' texts, behind the writes: a zone is made when the last of its events is there. Search
 // is right without it, and slower. PostgreSQL has none.
 type indexer struct {
-	db  *sqldb.DB
-	log *slog.Logger
+	db       *sqldb.DB
+	log      *slog.Logger
+	verified bool
 }
 
 // start indexes in the background until it is stopped.
@@ -43,27 +44,31 @@ func (x *indexer) start(ctx context.Context) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// run makes zones until ctx ends. It rests as long as it worked, for others need the machine too.
+// run makes zones until ctx ends. It rests longer than it works, for others need the machine too.
 func (x *indexer) run(ctx context.Context) {
-	err := x.verify(ctx)
-	for worked := false; ; {
+	for {
 		begin := time.Now()
-		if err == nil {
-			worked, err = x.step(ctx)
-		}
-		rest := time.Since(begin)
+		worked, err := x.step(ctx)
+		pause := 2 * time.Since(begin)
 		if err != nil && ctx.Err() == nil {
 			x.log.Error("the search index could not be continued, and is tried again in a minute; search is slower until then", "error", err)
-			rest = time.Minute
+			pause = time.Minute
 		} else if !worked {
-			rest = indexInterval
+			pause = indexInterval
 		}
-		err = nil
-		select {
-		case <-ctx.Done():
+		if x.rest(ctx, pause) != nil {
 			return
-		case <-time.After(rest):
 		}
+	}
+}
+
+// rest waits, or answers why it need not.
+func (*indexer) rest(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause):
+		return nil
 	}
 }
 
@@ -72,20 +77,26 @@ func (x *indexer) run(ctx context.Context) {
 func (x *indexer) verify(ctx context.Context) error {
 	var moved bool
 	err := x.db.Read(ctx, func(tx *sqldb.Tx) error {
-		return tx.Row("SELECT EXISTS (SELECT 1 FROM event_zone z JOIN event e ON e.pk = z.pk WHERE e.rowid <> z.number)", nil, &moved)
+		return tx.Row("SELECT EXISTS (SELECT 1 FROM event_zone z JOIN event e ON e.pk = z.pk WHERE z.newest IS NOT NULL AND e.rowid <> z.number)", nil, &moved)
 	})
 	if err != nil || !moved {
+		x.verified = err == nil
 		return err
 	}
 	x.log.Warn("the search index does not fit the events and is made anew; search is slower until then")
 	return x.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.Exec("DELETE FROM event_zone")
+		_, err := tx.Exec("UPDATE event_zone SET newest = NULL")
 		return err
 	})
 }
 
 // step makes one zone, or makes one anew; false when there is nothing to do.
 func (x *indexer) step(ctx context.Context) (found bool, err error) {
+	if !x.verified {
+		if err := x.verify(ctx); err != nil {
+			return false, err
+		}
+	}
 	var number int64
 	err = x.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
 		number, found, err = nextZone(tx)
@@ -114,7 +125,7 @@ func (x *indexer) make(ctx context.Context, number int64) error {
 	return x.store(ctx, &z)
 }
 
-// nextZone finds a zone of which too much is stale, or one that is whole and not indexed, the newest first.
+// nextZone finds a zone of which too much is stale, one that was not finished, or one that is whole and not indexed, the newest first.
 func nextZone(tx *sqldb.Tx) (number int64, found bool, err error) {
 	stale, err := sqldb.All(tx, scanPair, "SELECT number >> $1, count(*) FROM event_stale GROUP BY 1 ORDER BY 2 DESC", trigram.ZoneBits)
 	if err != nil {
@@ -126,6 +137,13 @@ func nextZone(tx *sqldb.Tx) (number int64, found bool, err error) {
 	}
 	if len(stale) > 0 && (stale[0][1] >= staleInZone || all >= staleInAll) {
 		return stale[0][0], true, nil
+	}
+	unfinished, err := sqldb.All(tx, scanNumber, "SELECT zone FROM event_zone WHERE newest IS NULL ORDER BY zone DESC LIMIT 1")
+	if err != nil {
+		return 0, false, fmt.Errorf("look for zones that are not finished: %w", err)
+	}
+	if len(unfinished) > 0 {
+		return unfinished[0], true, nil
 	}
 	zones, err := loadZones(tx)
 	if err != nil {
@@ -200,6 +218,7 @@ func (z *zoneIndex) read(tx *sqldb.Tx) error {
 // store writes the zone, in several writes: it counts from the last one on. One that was forgotten meanwhile is left.
 func (x *indexer) store(ctx context.Context, z *zoneIndex) error {
 	for blocks := range slices.Chunk(z.blocks, indexBlocks) {
+		begin := time.Now()
 		err := x.db.Write(ctx, func(tx *sqldb.Tx) error {
 			for _, b := range blocks {
 				if _, err := tx.Exec("INSERT INTO event_trigram (zone, gram, data) VALUES ($1, $2, $3)", z.number, b.First, b.Data); err != nil {
@@ -213,6 +232,9 @@ func (x *indexer) store(ctx context.Context, z *zoneIndex) error {
 		}
 		if err != nil {
 			return fmt.Errorf("store the search index: %w", err)
+		}
+		if err := x.rest(ctx, time.Since(begin)); err != nil {
+			return err
 		}
 	}
 	return x.db.Write(ctx, func(tx *sqldb.Tx) (err error) {

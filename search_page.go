@@ -18,39 +18,35 @@ type match struct {
 	pk              string
 }
 
+// pages reports whether page reads what q asks for. It keeps what it found in memory: not for the last page, nor very deep ones.
+func (s *search) pages(q *drf.Query) bool {
+	return len(q.Order) == 1 && q.Order[0].Name == "created" && !q.Last && q.Number <= narrowedEvents/q.Size
+}
+
 // page reads a page in the order of time, newest first or oldest first.
 func (s *search) page(q *drf.Query, newestFirst bool) (page sqldb.Page[Event], err error) {
 	offset, limit, err := q.Window(math.MaxInt64)
 	if err != nil {
 		return page, err
 	}
-	need := offset + limit + 1
-	if q.Last {
-		need = math.MaxInt64
-	}
-	found, rest, err := s.matches(need, newestFirst)
+	found, rest, err := s.matches(offset+limit+1, newestFirst)
 	if err != nil {
 		return page, err
 	}
-	page.Count = int64(len(found))
-	if !q.Last {
-		if err := s.countRest(rest, &page.Count); err != nil {
+	page.Offset, page.Count = offset, int64(len(found))
+	if err := s.countRest(rest, &page.Count); err != nil {
+		return page, err
+	}
+	if page.Count <= countedMatches {
+		if _, _, err = q.Window(page.Count); err != nil { // behind the end
 			return page, err
 		}
 	}
-	if page.Count <= countedMatches || q.Last {
-		if offset, limit, err = q.Window(page.Count); err != nil {
-			return page, err
-		}
-	}
-	page.Offset = offset
 	end := min(offset+limit, int64(len(found)))
 	page.More = end < int64(len(found))
+	page.Count = min(page.Count, max(countedMatches, end))
 	if offset < end {
 		page.Rows, err = s.read(found[offset:end], q)
-	}
-	if !q.Last && page.Count > countedMatches {
-		page.Count = max(countedMatches, end)
 	}
 	return page, err
 }

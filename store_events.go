@@ -156,7 +156,7 @@ func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
 	if err != nil {
 		return sqldb.Page[Event]{}, err
 	}
-	if s != nil && len(q.Order) == 1 && q.Order[0].Name == "created" {
+	if s != nil && s.pages(q) {
 		return s.page(q, q.Order[0].Desc)
 	}
 	if s != nil {
