@@ -16,7 +16,8 @@ import (
 const (
 	// scannedEvents is how many events that are not indexed yet, or not any more, are read.
 	scannedEvents = 4 * trigram.ZoneSize
-	// narrowedEvents is how many events of the index are handed to a query in an order that is not the index's.
+	// narrowedEvents is how many events of the index are handed to a query in an order that is not the index's, and how
+	// deep a page may lie that is read by the index itself.
 	narrowedEvents = 100_000
 	// usedRanges is how many trigrams of its terms are looked up in a zone, and fewEvents with how few
 	// events left no more are: reading these is as quick.

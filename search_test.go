@@ -19,6 +19,7 @@ import (
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/sqldb"
+	"belfry/internal/sqldb/sqldbtest"
 	"belfry/internal/trigram"
 )
 
@@ -260,12 +261,7 @@ func (f *fixture) zones() {
 // sqlite runs a test on SQLite, which alone has an index.
 func sqlite(t *testing.T, test func(t *testing.T, f *fixture)) {
 	t.Helper()
-	each(t, func(t *testing.T, f *fixture) {
-		if f.db.Postgres() {
-			t.Skip("PostgreSQL has no index for search")
-		}
-		test(t, f)
-	})
+	test(t, newFixture(t, sqldbtest.Open(t, sqldb.Options{}), t.Output()))
 }
 
 func TestAChangedEventIsFoundByItsNewTextOnly(t *testing.T) {
