@@ -28,7 +28,9 @@ type Block struct {
 
 // Builder collects the texts of one zone.
 type Builder struct {
-	ascii []int32         // for trigrams of ASCII their place in lists, plus one: they are nearly all there are
+	// ascii is for trigrams of ASCII, by the first two characters and by the third, their place in lists plus one: they
+	// are nearly all there are. Most pairs never occur.
+	ascii [1 << 14]*[1 << 7]int32
 	other map[int64]int32 // the same for all others
 	lists []list
 }
@@ -42,7 +44,7 @@ type list struct {
 
 // NewBuilder is a builder of a zone without texts.
 func NewBuilder() *Builder {
-	return &Builder{ascii: make([]int32, 1<<(3*7)), other: map[int64]int32{}}
+	return &Builder{other: map[int64]int32{}}
 }
 
 // Add adds the text at a place. Places come in ascending order.
@@ -64,25 +66,30 @@ func (b *Builder) Add(place int, text string) {
 	take(0)
 }
 
-// slot answers where the list of a trigram is kept; plain says that all of it is ASCII.
+// slot answers the list of a trigram; plain says that all of it is ASCII.
 func (b *Builder) slot(first, second, third rune, plain bool) *list {
-	gram, at := pack(first, second, third), int32(0)
-	index := int(first)<<14 | int(second)<<7 | int(third)
-	if plain {
-		at = b.ascii[index]
-	} else {
-		at = b.other[gram]
-	}
-	if at == 0 {
-		b.lists = append(b.lists, list{gram: gram})
-		at = int32(len(b.lists))
-		if plain {
-			b.ascii[index] = at
-		} else {
-			b.other[gram] = at
+	if !plain {
+		gram := pack(first, second, third)
+		if b.other[gram] == 0 {
+			b.other[gram] = b.add(gram)
 		}
+		return &b.lists[b.other[gram]-1]
 	}
-	return &b.lists[at-1]
+	pair := int(first)<<7 | int(second)
+	if b.ascii[pair] == nil {
+		b.ascii[pair] = new([1 << 7]int32)
+	}
+	at := &b.ascii[pair][third]
+	if *at == 0 {
+		*at = b.add(pack(first, second, third))
+	}
+	return &b.lists[*at-1]
+}
+
+// add adds an empty list and answers its place, plus one.
+func (b *Builder) add(gram int64) int32 {
+	b.lists = append(b.lists, list{gram: gram})
+	return int32(len(b.lists))
 }
 
 // note adds a place to a list, once.
