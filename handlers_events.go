@@ -37,7 +37,7 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var page sqldb.Page[Event]
-	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+	err = s.readSearch(r.Context(), func(tx *sqldb.Tx) (err error) {
 		page, err = listEvents(tx, q)
 		return err
 	})

@@ -63,13 +63,13 @@ func (s *server) volume(w http.ResponseWriter, r *http.Request) error {
 		return s.volumeByAction(w, r, q)
 	}
 	where, counted := eventFilter(q)
-	return s.writeBins(w, r, where, counted, volumeBins, volumeStep)
+	return s.writeBins(w, r, q, where, counted, volumeBins, volumeStep)
 }
 
 // writeBins answers a chart of 2024.6, the newest bin first.
-func (s *server) writeBins(w http.ResponseWriter, r *http.Request, where sqldb.Where, counted bool, bins int, step int64) error {
+func (s *server) writeBins(w http.ResponseWriter, r *http.Request, q *drf.Query, where sqldb.Where, counted bool, bins int, step int64) error {
 	var points []point
-	err := s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+	err := s.readNarrowed(r.Context(), q, where, func(tx *sqldb.Tx, where sqldb.Where) (err error) {
 		points, err = countBins(tx, where, counted, bins, step)
 		return err
 	})
@@ -92,7 +92,7 @@ func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Q
 	}
 	where, counted := eventFilter(q)
 	var counts []actionCount
-	err := s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+	err := s.readNarrowed(r.Context(), q, where, func(tx *sqldb.Tx, where sqldb.Where) (err error) {
 		since := floorTo(tx.Now()-min(days, longestHistory)*dayMicros, hourMicros)
 		counts, err = countByAction(tx, where, counted, since)
 		return err
@@ -124,7 +124,7 @@ func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	return s.writeBins(w, r, where, !narrowed, monthBins, monthStep)
+	return s.writeBins(w, r, q, where, !narrowed, monthBins, monthStep)
 }
 
 // monthFilters are the fields that per_month's query may name, in Django's spelling, and their columns.
@@ -168,7 +168,7 @@ func (s *server) stats(w http.ResponseWriter, r *http.Request) error {
 	}
 	where, counted := eventFilter(q)
 	var stats eventStats
-	err = s.db.Read(r.Context(), func(tx *sqldb.Tx) (err error) {
+	err = s.readNarrowed(r.Context(), q, where, func(tx *sqldb.Tx, where sqldb.Where) (err error) {
 		if stats.UniqueUsers, err = countUsers(tx, where); err != nil {
 			return err
 		}

@@ -334,3 +334,44 @@ CREATE TABLE user_session (
 );
 CREATE INDEX user_session_user ON user_session (user_pk, last_used, pk);
 CREATE INDEX user_session_token ON user_session (token_pk);
+
+-- migration 4 sqlite: an index for the search of events, made behind the writes (PostgreSQL reads the text of each event)
+
+-- The events by event.rowid in zones of 8192, which the index holds or not as a whole. Where there is no finished zone
+-- an event is found by reading it.
+CREATE TABLE event_zone (
+    zone    INTEGER PRIMARY KEY, -- event.rowid >> 13
+    oldest  BIGINT, -- event.created, of the first and the last in time; null until the zone is finished
+    newest  BIGINT,
+    ordered BOOLEAN, -- rowid and (created, pk) go up together
+    pk      TEXT,    -- of one event, with its rowid: when the two part, somebody has renumbered the table
+    number  BIGINT
+);
+
+-- What the zones' texts hold, as blocks of internal/trigram.
+CREATE TABLE event_trigram (
+    zone INTEGER NOT NULL REFERENCES event_zone (zone) ON DELETE CASCADE,
+    gram BIGINT NOT NULL, -- the first in the block
+    data BLOB NOT NULL,
+    PRIMARY KEY (zone, gram)
+);
+
+-- Events of zones (event.rowid) that were changed or deleted after the index had read them.
+CREATE TABLE event_stale (number INTEGER PRIMARY KEY);
+
+CREATE TRIGGER event_edited AFTER UPDATE OF folded, created ON event
+WHEN (new.folded <> old.folded OR new.created <> old.created) AND EXISTS (SELECT 1 FROM event_zone WHERE zone = old.rowid >> 13) BEGIN
+    INSERT INTO event_stale (number) VALUES (old.rowid) ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER event_deleted AFTER DELETE ON event
+WHEN EXISTS (SELECT 1 FROM event_zone WHERE zone = old.rowid >> 13) BEGIN
+    INSERT INTO event_stale (number) VALUES (old.rowid) ON CONFLICT DO NOTHING;
+END;
+
+-- SQLite gives the next event the number after the highest there is, so that those of the last ones come again when these
+-- are deleted: no zone may hold a number that is still to come.
+CREATE TRIGGER event_last_deleted AFTER DELETE ON event
+WHEN old.rowid > (SELECT coalesce(max(rowid), 0) FROM event) BEGIN
+    DELETE FROM event_zone WHERE zone >= (SELECT coalesce(max(rowid), 0) + 1 FROM event) >> 13;
+END;

@@ -74,6 +74,7 @@ func (c serveCommand) Run(p *process) (err error) {
 	defer sweeper.start(p.ctx)()
 	defer s.recorder.start(p.ctx)()
 	defer s.startWorker(p.ctx)()
+	defer (&indexer{db: db, log: p.log}).start(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
 	return serveAll(p.ctx, p.log, s.hub.Close, []serving{{web, listener}, {host, socket}})
 }

@@ -155,6 +155,18 @@ var eventSources = map[string]string{
 // listEvents reads one page of the events that q asks for.
 func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
 	where, counted := eventFilter(q)
+	s, err := planSearch(tx, q, where)
+	if err != nil {
+		return sqldb.Page[Event]{}, err
+	}
+	if s != nil && s.pages(q) {
+		return s.page(q, q.Order[0].Desc)
+	}
+	if s != nil {
+		if where, err = s.narrow(); err != nil {
+			return sqldb.Page[Event]{}, err
+		}
+	}
 	list := sqldb.List{
 		Columns: eventColumns, From: "event e", Where: where, OrderBy: listing.OrderBy(q.Order, eventSources, "e.pk"),
 		Window: q.Window, CountUpTo: countedMatches, Exact: q.Last,
@@ -174,7 +186,7 @@ var exactFilters = []struct{ name, column string }{
 // eventFilter turns a query into conditions; counted reports whether the hourly counters cover them.
 func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
 	actionFilter(&where, "e.action", q)
-	counted = true
+	counted = !indexedFilter(&where, q)
 	narrow := func(condition string, args ...any) {
 		where.Add(condition, args...)
 		counted = false
@@ -183,12 +195,6 @@ func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
 		if value, ok := q.Text(filter.name); ok {
 			narrow("e."+filter.column+" = ?", value)
 		}
-	}
-	if ip, ok := q.Text("client_ip"); ok {
-		narrow("e.client_ip = ?", normalIP(ip))
-	}
-	if name, ok := q.Text("username"); ok {
-		narrow("(e.username = ? OR e.context_username = ?)", name, name)
 	}
 	if pk, ok := q.Text("context_model_pk"); ok {
 		pk = strings.ReplaceAll(pk, "-", "")
@@ -208,6 +214,19 @@ func eventFilter(q *drf.Query) (where sqldb.Where, counted bool) {
 		narrow(`e.folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
 	}
 	return where, counted
+}
+
+// indexedFilter adds those conditions that name a value of an indexed column other than the action; false when there is none.
+func indexedFilter(where *sqldb.Where, q *drf.Query) (any bool) {
+	if ip, ok := q.Text("client_ip"); ok {
+		where.Add("e.client_ip = ?", normalIP(ip))
+		any = true
+	}
+	if name, ok := q.Text("username"); ok {
+		where.Add("(e.username = ? OR e.context_username = ?)", name, name)
+		any = true
+	}
+	return any
 }
 
 // normalIP is an address as it is stored; what is none is left as it is and matches nothing.

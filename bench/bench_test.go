@@ -181,7 +181,7 @@ func TestQuickMeasuresAllThereIs(t *testing.T) {
 			t.Errorf("no %s in:\n%s", row, out.String())
 		}
 	}
-	if rows := strings.Count(out.String(), "\n|"); rows != 2+2+7*2 {
+	if rows := strings.Count(out.String(), "\n|"); rows != 2+2+10*2 {
 		t.Errorf("%d rows in:\n%s", rows, out.String())
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -102,6 +102,9 @@ func (b *belfry) scenes(seen, nested []string) []scene {
 		{"POST event, a rule notifies", b.repeat("POST", eventsPath, matched, http.StatusCreated, `"action":"configuration_error"`)},
 		{"GET notification", read},
 		{"GET notifications, first 100", b.repeat("GET", notificationsPath, "", http.StatusOK, `"end_index":100}`)},
+		{"Search events, a word of many", b.repeat("GET", eventsPath+"?search=portal", "", http.StatusOK, `"end_index":100}`)},
+		{"Search events, three letters", b.repeat("GET", eventsPath+"?search=ssw", "", http.StatusOK, `"end_index":100}`)},
+		{"Search events, no hit", b.repeat("GET", eventsPath+"?search=zzyzx", "", http.StatusOK, `"end_index":0}`)},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // take reads a filter into the query. It answers what is wrong, and the name under which it was given.
@@ -64,6 +65,10 @@ func (q *Query) add(f Filter, text string) string {
 	case FilterChoice, FilterChoices:
 		if !f.Choices.Has(text) {
 			return fmt.Sprintf("Select a valid choice. %s is not one of the available choices.", text)
+		}
+	case FilterText, FilterTexts:
+		if utf8.RuneCountInString(text) > maxCharacters {
+			return fmt.Sprintf("Ensure this filter has no more than %d characters.", maxCharacters)
 		}
 	case FilterUUID, FilterUUIDs:
 		id, ok := ParseUUID(text)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Bounds of what one query may ask for: each term and value becomes a part of a statement, and a
@@ -12,6 +13,8 @@ import (
 const (
 	maxTerms  = 50
 	maxValues = 1000
+	// maxCharacters is the length of a search or of a text: SQLite refuses to look for a text of more than 50,000 bytes.
+	maxCharacters = 10_000
 )
 
 // FilterKind says how a query parameter is read.
@@ -117,6 +120,9 @@ func (s *ListSpec) Parse(r *http.Request) (*Query, error) {
 		q.Search = searchTerms(raw.last("search"))
 		if len(q.Search) > maxTerms {
 			errs.Add("search", fmt.Sprintf("Ensure this search has no more than %d terms.", maxTerms))
+		}
+		if utf8.RuneCountInString(raw.last("search")) > maxCharacters {
+			errs.Add("search", fmt.Sprintf("Ensure this search has no more than %d characters.", maxCharacters))
 		}
 	}
 	if err := errs.Err(); err != nil {

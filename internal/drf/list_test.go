@@ -152,6 +152,8 @@ func TestAQueryHasBounds(t *testing.T) {
 	for query, want := range map[string]string{
 		strings.Join(names, "&"):                  `400 {"names":["Ensure this filter has no more than 1000 values."]}`,
 		"search=" + strings.Join(terms[:51], "+"): `400 {"search":["Ensure this search has no more than 50 terms."]}`,
+		"search=" + strings.Repeat("ä", 10_001):   `400 {"search":["Ensure this search has no more than 10000 characters."]}`,
+		"names=" + strings.Repeat("ä", 10_001):    `400 {"names":["Ensure this filter has no more than 10000 characters."]}`,
 	} {
 		if _, err := parseQuery(query); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
