@@ -127,7 +127,7 @@ func (a *API) RetryDelivery(w http.ResponseWriter, r *http.Request) error {
 const retryBatch = 1000
 
 // RetryDeliveries answers POST /api/belfry/deliveries/retry/ with how many of the deliveries that match the query are due
-// at once: of the dead ones, unless the query names states, and without tests of transports. Every batch is a write of its own, with its own trail.
+// at once: of the dead ones, unless the query names states. Every batch is a write of its own, with its own trail.
 func (a *API) RetryDeliveries(w http.ResponseWriter, r *http.Request) error {
 	q, err := RetryList.Parse(r)
 	if err != nil {

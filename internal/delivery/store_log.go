@@ -156,7 +156,7 @@ func cancelDelivery(tx *sqldb.Tx, pk, reason string) error {
 	return nil
 }
 
-// chosen is the deliveries that a query and some states choose, batch by batch in the order of their creation. Tests are none of them.
+// chosen is the deliveries that a query and some states choose, batch by batch in the order of their creation.
 type chosen struct {
 	query  *drf.Query
 	states []string
@@ -179,7 +179,6 @@ func (c *chosen) next(tx *sqldb.Tx, limit int) ([]string, error) {
 	where.In("state", listing.Args(c.states)...)
 	where.Add("created <= ?", c.until)
 	where.Add("(created, pk) > (?, ?)", c.last.created, c.last.pk)
-	where.Add("rule_pk IS NOT NULL") // nobody waits for an old test
 	found, err := sqldb.All(tx, scanMark, fmt.Sprintf(`SELECT created, pk FROM delivery%s ORDER BY created, pk LIMIT %d`,
 		where.SQL(), limit), where.Args()...)
 	if err != nil {
