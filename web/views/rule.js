@@ -255,7 +255,7 @@ let choices;
 async function choicesOf() {
   if (!choices) {
     const { schemas } = (await get("api/v3/schema/", { format: "json" })).components;
-    choices = { actions: schemas.EventActions.enum, apps: schemas.AppEnum.enum, models: schemas.ModelEnum.enum };
+    choices = { actions: schemas.EventActions.anyOf[0].enum, apps: schemas.AppEnum.enum, models: schemas.ModelEnum.enum };
   }
   return choices;
 }
