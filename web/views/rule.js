@@ -109,7 +109,7 @@ class Conditions {
     const bound = this.bindings.filter((one) => one.policy && path(one));
     const policies = await Promise.all(bound.map((one) => get(`${path(one)}${one.policy}/`, {}, signal)));
     this.policies = new Map(policies.map((one) => [one.pk, one]));
-    this.draw();
+    if (!this.editing) this.draw(); // an editor may have been opened meanwhile
   }
 
   draw() {
@@ -125,7 +125,7 @@ class Conditions {
     const notes = [!binding.enabled && "disabled", binding.negate && "turned round", binding.failure_result && "passes where it fails", `order ${binding.order}`].filter(Boolean).join(" · ");
     const row = h("li", { class: binding.enabled ? "" : "off" }, h("div.text", {}, h("strong", {}, title), text && h("p", {}, text), h("small", {}, notes)));
     if (mayWrite()) {
-      row.append(h("span.acts", {}, button("", { "aria-label": `Edit ${title}`, onclick: () => attempt(() => this.edit(binding, {}, row)) }, "Edit"),
+      row.append(h("span.acts", {}, button("", { "aria-label": `Edit ${title}`, onclick: () => attempt(() => this.edit(binding, {})) }, "Edit"),
         button(".plain", { "aria-label": `Delete ${title}`, title: "Delete", onclick: () => attempt(() => this.discard(binding, title)) }, icon("trash"))));
     }
     return row;
@@ -159,24 +159,28 @@ class Conditions {
   }
 
   async after() {
+    this.editing = false;
     await this.read();
     this.changed();
   }
 
   // edit shows the editor of a binding in its place, or of a new one below the others. matcher is what a new one begins with.
-  async edit(binding, matcher, row) {
+  async edit(binding, matcher) {
     const { signal } = this.view;
-    const [users, policies, choices] = await Promise.all([all(paths.users, {}, signal), all(paths.policies, {}, signal), choicesOf()]);
-    if (signal.aborted) return;
+    this.editing = true;
+    const [users, policies, choices] = await Promise.all([all(paths.users, {}, signal), all(paths.policies, {}, signal), choicesOf()])
+      .catch((error) => { this.editing = false; throw error; });
     this.draw();
     this.editing = true;
     this.add.hidden = true;
     const node = h("div.inline", { role: "group", "aria-label": binding ? "Condition" : "New condition" }, this.editor(binding, matcher, { users, policies, ...choices }));
-    if (row) {
-      const at = this.bindings.indexOf(binding);
-      this.list.children[at].replaceChildren(node);
-    } else put(this.place, node);
+    if (binding) this.rowOf(binding)?.replaceChildren(node);
+    else put(this.place, node);
     node.querySelector("select:enabled, input:enabled").focus();
+  }
+
+  rowOf(binding) {
+    return this.list.children[this.bindings.findIndex((one) => one.pk === binding.pk)];
   }
 
   editor(binding, matcher, known) {
@@ -215,8 +219,7 @@ class Conditions {
 
   cancel(binding) {
     this.draw();
-    const at = this.bindings.indexOf(binding);
-    (at < 0 ? this.add : this.list.children[at].querySelector("button")).focus();
+    (binding && this.rowOf(binding)?.querySelector("button") || this.add).focus();
   }
 
   // freeName proposes a name that no policy has.

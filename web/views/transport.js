@@ -86,7 +86,7 @@ function fieldsOf(transport, mappings, more = []) {
     { name: "send_once", label: "Send once, not to each recipient: for a chat channel", type: "checkbox", value: transport.send_once },
     { name: "email_subject_prefix", label: "Subjects begin with", value: transport.email_subject_prefix ?? "", when: is("email") },
     { name: "secret", label: transport.has_secret ? "New secret" : "Secret", value: "", when: isHook, autocomplete: "off", spellcheck: "false", placeholder: transport.has_secret ? "unchanged" : "none: nothing is signed",
-      hint: transport.has_secret ? "A secret is set, and nobody can read it. With a new one, both sign until you stop the old one: so receivers can learn the new one without a gap." : "Signs what is sent, so that the receiver can tell it is yours. It cannot be read again later." },
+      hint: [transport.has_secret ? "A secret is set, and nobody can read it. With a new one, both sign until you stop the old one: so receivers can learn the new one without a gap." : "Signs what is sent, so that the receiver can tell it is yours. It cannot be read again later.", " ", makeSecret()] },
     transport.has_previous_secret && { name: "stop", label: "Stop signing with the previous secret: all receivers know the new one", type: "checkbox", when: isHook },
     transport.has_secret && { name: "unsigned", label: "Remove the secret: sign nothing any more", type: "checkbox", when: isHook },
   ].filter(Boolean);
@@ -102,21 +102,19 @@ function bodyOf({ secret, stop, unsigned, webhook_mapping, webhook_mapping_heade
 }
 
 function settings(transport, mappings, done) {
-  const made = form({
-    fields: fieldsOf(transport, mappings), submit: "Save the transport", aside: makeSecret(() => made),
+  return form({
+    fields: fieldsOf(transport, mappings), submit: "Save the transport",
     send: (values) => patch(`${paths.transports}${transport.pk}/`, bodyOf(values)), done,
   });
-  return made;
 }
 
 // makeSecret is a button that fills in a new secret.
-const makeSecret = (formOf) => button("", { onclick: () => {
-  const field = [...formOf().querySelectorAll("label")].find((one) => /^(New s|S)ecret$/.test(one.textContent)).control;
-  if (field.closest(".field").hidden) return say("Only webhooks are signed.");
+const makeSecret = () => button(".link", { onclick: (event) => {
+  const field = event.target.closest(".field").querySelector("input");
   field.value = `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))}`;
   field.select();
-  return say("Copy the secret into the receiver before you save: it is not shown again.");
-} }, icon("token"), "Make a secret");
+  say("Copy the secret into the receiver before you save: it is not shown again.");
+} }, "Make a secret");
 
 // begin makes a new transport, from a preset or from nothing.
 async function begin(view) {
@@ -138,9 +136,9 @@ function beginning(preset, mappings) {
   const blank = { name: preset?.name ?? "", mode: "webhook", webhook_url: preset?.webhook_url ?? "", send_once: Boolean(preset) };
   const parts = preset ? [["body", "Body", preset.body], ["headers", "Headers", preset.headers]].filter(([, , text]) => text) : [];
   const made = {}; // the mappings that were made before something else failed
-  const node = form({
+  return form({
     fields: fieldsOf(blank, mappings, parts.map(([key, label, value]) => ({ name: key, label: `${label}: the mapping that is made`, type: "code", value, rows: Math.min(14, value.split("\n").length + 1) }))),
-    submit: "Make the transport", aside: makeSecret(() => node),
+    submit: "Make the transport",
     send: async ({ body, headers, ...values }) => {
       const texts = { body, headers };
       for (const [key] of parts) made[key] = await mapping(`${values.name} ${key}`, texts[key], made[key], key);
@@ -152,7 +150,6 @@ function beginning(preset, mappings) {
       location.replace(to(["transports", answer.pk]));
     },
   });
-  return node;
 }
 
 // mapping makes a mapping, or changes the one that was made before. What is wrong with it is said of the field key.
