@@ -104,10 +104,11 @@ class Conditions {
 
   async read() {
     const { signal } = this.view;
-    this.bindings = await all(paths.bindings, { target: this.rule.pk, ordering: "order" }, signal);
+    const bindings = await all(paths.bindings, { target: this.rule.pk, ordering: "order" }, signal);
     const path = (one) => (kindOf(one) === "expression" ? mayWrite() && paths.expressions : paths.matchers);
-    const bound = this.bindings.filter((one) => one.policy && path(one));
+    const bound = bindings.filter((one) => one.policy && path(one));
     const policies = await Promise.all(bound.map((one) => get(`${path(one)}${one.policy}/`, {}, signal)));
+    this.bindings = bindings;
     this.policies = new Map(policies.map((one) => [one.pk, one]));
     if (!this.editing) this.draw(); // an editor may have been opened meanwhile
   }
