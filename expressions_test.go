@@ -311,6 +311,94 @@ func TestWhoIsGoneWhenAnOutcomeIsWrittenIsLeftOut(t *testing.T) {
 	})
 }
 
+// TestRulesThatRunLaterLeaveOutWhoIsGoneMeanwhile runs the rules of an event by a snapshot from before a user's end, as
+// happens where somebody is deleted between the matching and the write.
+func TestRulesThatRunLaterLeaveOutWhoIsGoneMeanwhile(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		ann, _ := f.user("ann")
+		ben, _ := f.user("ben")
+		group := f.must(201, "POST", "/api/v3/core/groups/", fmt.Sprintf(`{"name":"g","users":[%d,%d]}`, ann, ben)).str("pk")
+		f.rule("r", group, `"user":1`)
+		recorder := f.server.recorder
+		before, err := recorder.snapshotNow(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPlan(Event{Action: "login", App: "x", User: `{"pk":1}`, Context: "{}", Brand: "{}", Origin: OriginAPI})
+		gone, cancel := context.WithCancel(t.Context())
+		cancel() // so that nobody runs them at once
+		err = f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			counts := tally{}
+			var err error
+			p.event, err = recorder.commit(gone, tx, p, counts)
+			return errors.Join(err, counts.write(tx))
+		})
+		if err != nil || f.waiting() != 1 {
+			t.Fatalf("%v: %d events wait", err, f.waiting())
+		}
+		f.must(204, "DELETE", fmt.Sprintf("/api/v3/core/users/%d/", ann), "")
+		recorder.current.Store(before)
+		if err := recorder.match(t.Context(), p, before.rules.Generation); err != nil {
+			t.Fatal(err)
+		}
+		if f.waiting() != 0 {
+			t.Error("the event still waits")
+		}
+		var users []int64
+		err = f.db.Read(t.Context(), func(tx *sqldb.Tx) (err error) {
+			users, err = sqldb.All(tx, func(row sqldb.Scanner) (pk int64, err error) { return pk, row.Scan(&pk) },
+				"SELECT user_pk FROM notification WHERE event_pk = $1", p.event.PK)
+			return err
+		})
+		if err != nil || len(users) != 1 || users[0] != ben {
+			t.Errorf("%v: %v were notified, want %d", err, users, ben)
+		}
+	})
+}
+
+// TestAnEventWhoseRulesCannotRunHoldsUpNoOther has an earlier one whose writing the database refuses.
+func TestAnEventWhoseRulesCannotRunHoldsUpNoOther(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		f.trailRule()
+		f.forget()
+		recorder := f.server.recorder
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		var events []Event
+		for range 2 {
+			err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+				counts := tally{}
+				e, err := recorder.commit(gone, tx, newPlan(Event{Action: "model_updated", App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginTrail}), counts)
+				events = append(events, e)
+				return errors.Join(err, counts.write(tx))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+			_, err := tx.Exec("CREATE UNIQUE INDEX refused ON notification (event_pk, severity) WHERE event_pk = '" + events[0].PK + "'")
+			if err == nil { // its only notification
+				n := Notification{PK: sqldb.NewID(), UserPK: 1, Severity: "notice", Event: &events[0]}
+				err = insertNotification(tx, &n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := recorder.matchLeft(t.Context(), 0); err == nil {
+			t.Error("nothing failed")
+		}
+		if n := f.notifications(events[1].PK); n == 0 {
+			t.Error("the later event has no notification")
+		}
+		if n := f.waiting(); n != 1 {
+			t.Errorf("%d events wait, want the one that fails", n)
+		}
+	})
+}
+
 // TestNoExpressionRunsInsideAWrite looks at the stacks of all goroutines while expressions run that have no end, and
 // changes something meanwhile: what runs them holds no transaction, and others write.
 func TestNoExpressionRunsInsideAWrite(t *testing.T) {

@@ -40,7 +40,8 @@ func TestStatsCountPeopleAndEventsSinceEachStep(t *testing.T) {
 			{"count_steps=hours=1.75", `{"unique_users":3,"count_step":{"hours1.75":3}}`},
 			{"count_steps=hours=1.75&search=logout", `{"unique_users":3,"count_step":{"hours1.75":3}}`},
 			{"count_steps=days=7&count_steps=days=7&actions=login", `{"unique_users":0,"count_step":{"days7":0}}`},
-			{"count_steps=days=60&app=x", `{"unique_users":3,"count_step":{"days60":8}}`},
+			{"count_steps=days=60&app=x", `{"unique_users":0,"count_step":{"days60":0}}`},
+			{"count_steps=days=60&zzz=x", `{"unique_users":3,"count_step":{"days60":8}}`},
 		} {
 			query := strings.NewReplacer("seconds=", "seconds%3D", ";", "%3B").Replace(c.query)
 			if r := f.must(200, "GET", eventsPath+"stats/?"+query, ""); r.text != c.want {

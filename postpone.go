@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"belfry/internal/identity"
+	"belfry/internal/script"
 	"belfry/internal/sqldb"
 )
 
@@ -96,8 +99,9 @@ func (r *recorder) run(ctx context.Context) {
 	}
 }
 
-// matchLeft runs the rules of the events that have been waiting for longer than age, the earliest first.
-func (r *recorder) matchLeft(ctx context.Context, age time.Duration) error {
+// matchLeft runs the rules of the events that have been waiting for longer than age, the earliest first. One whose rules
+// cannot run holds up no other.
+func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed error) {
 	for n, after := matchBatch, int64(0); n == matchBatch; {
 		var left []Event
 		var generation int64
@@ -113,12 +117,14 @@ func (r *recorder) matchLeft(ctx context.Context, age time.Duration) error {
 			return fmt.Errorf("look for events without rules: %w", err)
 		}
 		for _, e := range left {
-			if err := r.match(ctx, plan{event: e, columns: columnsOf(&e)}, generation); err != nil {
+			err := r.match(ctx, plan{event: e, columns: columnsOf(&e)}, generation)
+			if ctx.Err() != nil || errors.Is(err, script.ErrBusy) {
 				return err
 			}
+			failed = cmp.Or(failed, err)
 			after = e.Created
 		}
 		n = len(left)
 	}
-	return nil
+	return failed
 }

@@ -239,8 +239,9 @@ ALTER TABLE transport ADD COLUMN disabled_at BIGINT;
 ALTER TABLE transport ADD COLUMN disabled_reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE transport ADD COLUMN secret TEXT NOT NULL DEFAULT '';
 ALTER TABLE transport ADD COLUMN previous_secret TEXT NOT NULL DEFAULT '';
--- When superusers were last told that deliveries fail, null once one has succeeded a day later.
+-- When superusers were last told that deliveries fail, and whether one has succeeded since.
 ALTER TABLE transport ADD COLUMN noticed_at BIGINT;
+ALTER TABLE transport ADD COLUMN recovered BOOLEAN NOT NULL DEFAULT FALSE;
 
 -- The random name of this installation, by which it knows its own requests.
 CREATE TABLE instance (
@@ -286,7 +287,7 @@ CREATE INDEX delivery_created ON delivery (created, pk);
 CREATE INDEX delivery_state ON delivery (state, created, pk);
 CREATE INDEX delivery_transport ON delivery (transport_pk, created, pk);
 CREATE INDEX delivery_user ON delivery (user_pk, created, pk);
-CREATE INDEX delivery_settled ON delivery (settled, pk) WHERE settled IS NOT NULL;
+CREATE INDEX delivery_settled ON delivery (state, settled, pk) WHERE settled IS NOT NULL;
 
 CREATE TABLE delivery_attempt (
     delivery_pk TEXT NOT NULL REFERENCES delivery (pk) ON DELETE CASCADE,

@@ -50,10 +50,18 @@ type cancelled string
 
 func (c cancelled) Error() string { return string(c) }
 
-// unready says that the database did not give what an attempt needs.
+// unready says that the database, or the runner of expressions, did not give what an attempt needs.
 type unready struct{ cause error }
 
 func (u unready) Error() string { return u.cause.Error() }
+
+// unreadyIf makes that of an error of the runner which is not the expression's own.
+func unreadyIf(err error) error {
+	if errors.Is(err, script.ErrBusy) {
+		return unready{err}
+	}
+	return err
+}
 
 // run makes the attempt and works out what follows. It takes at most attemptTime.
 func (a *attempt) run(ctx context.Context) {
@@ -66,8 +74,8 @@ func (a *attempt) run(ctx context.Context) {
 		a.settlement = settlement{state: StateCancelled, reason: string(moot)} // no attempt was made
 		return
 	}
-	if postponed, ok := errors.AsType[unready](err); ok && ctx.Err() == nil {
-		a.worker.opt.Log.Error("a delivery waits for the database", "delivery", a.delivery.PK, "error", postponed.cause)
+	if postponed, ok := errors.AsType[unready](err); ok && ctx.Err() == nil && !a.once {
+		a.worker.opt.Log.Error("a delivery could not be attempted and waits a little", "delivery", a.delivery.PK, "error", postponed.cause)
 		a.settlement = settlement{state: StatePending, reason: a.delivery.Reason, due: a.end + waits[0].Microseconds()}
 		return
 	}
@@ -172,7 +180,7 @@ func (a *attempt) settle(tx *sqldb.Tx) error {
 	tell := false
 	switch {
 	case a.gone != "":
-		if tell, err = disable(tx, a.transport.PK, a.gone); err == nil && tell {
+		if tell, err = disable(tx, a.transport.PK, a.transport.WebhookURL, a.gone); err == nil && tell {
 			err = identity.BumpGeneration(tx)
 		}
 	case a.hard != "":
@@ -235,7 +243,7 @@ func (a *attempt) renderAnew(ctx context.Context, in script.Input) error {
 	opt := &a.worker.opt
 	body, err := a.snapshot.body(ctx, opt.Runner, &a.transport, a.delivery.Mode, opt.Render.Version, in)
 	if err != nil {
-		return err
+		return unreadyIf(err)
 	}
 	held := false
 	err = opt.DB.Write(ctx, func(tx *sqldb.Tx) (err error) {
@@ -296,7 +304,7 @@ func (a *attempt) post(ctx context.Context, in script.Input) (outbound.Answer, e
 func (a *attempt) headers(ctx context.Context, in script.Input) (http.Header, error) {
 	result, err := a.snapshot.run(ctx, a.worker.opt.Runner, &a.transport, a.transport.HeadersMapping, in)
 	if err != nil || result == nil {
-		return nil, err
+		return nil, unreadyIf(err)
 	}
 	header, err := headersOf(result.JSON)
 	if err != nil {
@@ -315,6 +323,9 @@ func headersOf(result []byte) (http.Header, error) {
 	}
 	header := http.Header{}
 	for name, value := range values {
+		if len(header.Values(name)) > 0 {
+			return nil, fmt.Errorf("the header %s is there twice: capitals make no difference", http.CanonicalHeaderKey(name))
+		}
 		text := textOf(value)
 		switch value[0] {
 		case '{', '[':

@@ -128,10 +128,14 @@ func check(tx *sqldb.Tx, in drf.Input[TransportPatch], pk string) (*drf.Errors, 
 	return errs, nil
 }
 
-// sentence is the text of an error as people are told it: with a capital and a full stop.
+// sentence is the text of an error as people are told it: with a capital, and a full stop where nothing else ends it.
 func sentence(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + strings.TrimSuffix(text[size:], ".") + "."
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") || strings.HasSuffix(text, "!") {
+		return text
+	}
+	return text + "."
 }
 
 // maySeeURLs reports whether the caller may change transports.

@@ -334,6 +334,34 @@ func TestATestThatReachesNobodyIs400WithASentence(t *testing.T) {
 	})
 }
 
+func TestSentencesHaveACapitalAndOneEnd(t *testing.T) {
+	for text, want := range map[string]string{"no server": "No server.", "Done.": "Done.", "is there an end?": "Is there an end?", "élan!": "Élan!"} {
+		if got := sentence(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestATestWhileExpressionsAreBusyIs400WithASentence(t *testing.T) {
+	each(t, func(c *client) {
+		h := newHook(c.t, 200, "")
+		for _, field := range []string{"webhook_mapping", "webhook_mapping_headers"} {
+			mapping := c.object(201, "POST", "/mappings/", `{"name":"`+field+`","expression":"return {}"}`)["pk"].(string)
+			pk := c.create(`{"name":"t-` + field + `","mode":"webhook","webhook_url":"` + h.URL + `","` + field + `":"` + mapping + `"}`)
+			giveBack := occupy(c.api.Worker.opt.Runner)
+			c.want("POST", "/transports/"+pk+"/test/", "", 400,
+				`{"non_field_errors":["Another expression has been running for too long: try again in a moment."]}`)
+			giveBack()
+			if list := c.object(200, "GET", "/deliveries/?state=pending", "")["results"].([]any); len(list) != 0 {
+				c.t.Errorf("%s: %v waits", field, list)
+			}
+		}
+		if len(h.got) != 0 {
+			c.t.Error("a test was sent")
+		}
+	})
+}
+
 func TestATestOfALocalTransportFillsTheCallersInbox(t *testing.T) {
 	each(t, func(c *client) {
 		pk := c.create(`{"name":"inbox"}`)

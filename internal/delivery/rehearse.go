@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -75,6 +76,9 @@ func (a *API) rehearse(ctx context.Context, r *http.Request, s *Snapshot, t *Tra
 	rehearsal := a.Rehearse(r, "Test Notification from transport "+t.Name)
 	rendered, err := s.Render(ctx, opt.Runner, Occasion{Event: rehearsal.Event, Severity: testSeverity,
 		Transports: []string{t.PK}, Recipients: []script.User{user}}, opt.Render)
+	if errors.Is(err, script.ErrBusy) {
+		return testResult{failed: sentence(err.Error())}, nil
+	}
 	if err != nil {
 		return testResult{}, err
 	}

@@ -301,3 +301,12 @@ func TestAnEmailGoesToTheAddressOfTheMoment(t *testing.T) {
 		}
 	})
 }
+
+func TestHeadersThatDifferByCapitalsAreRefused(t *testing.T) {
+	if _, err := headersOf([]byte(`{"X-Key":"a","x-key":"b"}`)); err == nil || err.Error() != "the header X-Key is there twice: capitals make no difference" {
+		t.Errorf("%v", err)
+	}
+	if header, err := headersOf([]byte(`{"X-Key":"a","X-Other":"b"}`)); err != nil || len(header) != 2 {
+		t.Errorf("%v, %v", header, err)
+	}
+}

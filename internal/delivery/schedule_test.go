@@ -214,3 +214,27 @@ func TestSettledDeliveriesGoAfterTheirTime(t *testing.T) {
 		}
 	})
 }
+
+// TestALookKeepsTheRetryOfAnAttemptThatIsNotSettledYet has an attempt that ended, and of which the database says that it is
+// under way, as all transports are looked at.
+func TestALookKeepsTheRetryOfAnAttemptThatIsNotSettledYet(t *testing.T) {
+	eachRig(t, func(t *testing.T, r *rig) {
+		r.transport("ops", nil)
+		id := r.deliver(1, "ops")[0]
+		w := NewWorker(r.options)
+		write(t, r.db, func(tx *sqldb.Tx) error { return hold(tx, id, w.lease(), w.clock.now()) })
+		if err := w.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		due := w.clock.now() + waits[0].Microseconds()
+		w.lane("ops").inFlight++
+		w.took(&attempt{worker: w, transport: w.snapshot.transports["ops"], delivery: r.get(id), settlement: settlement{state: StatePending, due: due}})
+		w.Wake()
+		if err := w.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.lane("ops").next; got != due {
+			t.Errorf("the transport is looked at %d µs from now, want %d", got-w.clock.now(), due-w.clock.now())
+		}
+	})
+}

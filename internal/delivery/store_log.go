@@ -178,7 +178,7 @@ func (c *chosen) next(tx *sqldb.Tx, limit int) ([]string, error) {
 	where := loggedFilter(c.query)
 	where.In("state", listing.Args(c.states)...)
 	where.Add("created <= ?", c.until)
-	where.Add("created > ? OR created = ? AND pk > ?", c.last.created, c.last.created, c.last.pk)
+	where.Add("(created, pk) > (?, ?)", c.last.created, c.last.pk)
 	found, err := sqldb.All(tx, scanMark, fmt.Sprintf(`SELECT created, pk FROM delivery%s ORDER BY created, pk LIMIT %d`,
 		where.SQL(), limit), where.Args()...)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"belfry/internal/sqldb"
 )
@@ -158,9 +159,11 @@ func storeBody(tx *sqldb.Tx, pk, lease, body string) (bool, error) {
 	return n > 0, nil
 }
 
-// disable parks a transport and reports whether it was not parked already.
-func disable(tx *sqldb.Tx, pk, reason string) (bool, error) {
-	n, err := tx.Exec(`UPDATE transport SET disabled_at = $2, disabled_reason = $3 WHERE pk = $1 AND disabled_at IS NULL`, pk, tx.Now(), reason)
+// disable parks a transport whose receiver at url has gone, and reports whether it did: not one that is parked already, nor
+// one that has another address meanwhile.
+func disable(tx *sqldb.Tx, pk, url, reason string) (bool, error) {
+	n, err := tx.Exec(`UPDATE transport SET disabled_at = $3, disabled_reason = $4
+		WHERE pk = $1 AND webhook_url = $2 AND disabled_at IS NULL`, pk, url, tx.Now(), reason)
 	if err != nil {
 		return false, fmt.Errorf("disable transport: %w", err)
 	}
@@ -170,16 +173,17 @@ func disable(tx *sqldb.Tx, pk, reason string) (bool, error) {
 // noteFailure reports whether people are to be told that deliveries by the transport fail: they are not told
 // again before one succeeded and a day went by.
 func noteFailure(tx *sqldb.Tx, pk string) (bool, error) {
-	n, err := tx.Exec(`UPDATE transport SET noticed_at = $2 WHERE pk = $1 AND noticed_at IS NULL`, pk, tx.Now())
+	n, err := tx.Exec(`UPDATE transport SET noticed_at = $2, recovered = FALSE
+		WHERE pk = $1 AND (noticed_at IS NULL OR recovered AND noticed_at <= $3)`, pk, tx.Now(), tx.Now()-noticePause.Microseconds())
 	if err != nil {
 		return false, fmt.Errorf("note the failure of a transport: %w", err)
 	}
 	return n > 0, nil
 }
 
-// noteSuccess lets the next failure be told of, if the last one was told of a day ago or earlier.
+// noteSuccess lets a later failure be told of, where one was.
 func noteSuccess(tx *sqldb.Tx, pk string) error {
-	_, err := tx.Exec(`UPDATE transport SET noticed_at = NULL WHERE pk = $1 AND noticed_at <= $2`, pk, tx.Now()-noticePause.Microseconds())
+	_, err := tx.Exec(`UPDATE transport SET recovered = TRUE WHERE pk = $1 AND noticed_at IS NOT NULL AND NOT recovered`, pk)
 	if err != nil {
 		return fmt.Errorf("note the success of a transport: %w", err)
 	}
@@ -187,15 +191,22 @@ func noteSuccess(tx *sqldb.Tx, pk string) error {
 }
 
 // DeleteSettled deletes a batch of deliveries, with their attempts, that were settled long before now (UTC
-// microseconds), and answers how many there were.
-func DeleteSettled(tx *sqldb.Tx, now int64, limit int) (int, error) {
-	n, err := tx.Exec(`DELETE FROM delivery WHERE pk IN (SELECT pk FROM delivery
-		WHERE settled IS NOT NULL AND settled < $1 AND (state <> 'dead' OR settled < $2) ORDER BY settled, pk LIMIT $3`+tx.ForUpdate()+`)`,
-		now-keepSettled.Microseconds(), now-keepDead.Microseconds(), limit)
-	if err != nil {
-		return 0, fmt.Errorf("delete settled deliveries: %w", err)
+// microseconds), and answers how many there were: fewer than limit where none is left. Each state is looked at by
+// itself, so that dead ones, which are kept for longer, are not read again and again.
+func DeleteSettled(tx *sqldb.Tx, now int64, limit int) (deleted int, err error) {
+	for _, kept := range []struct {
+		state string
+		time  time.Duration
+	}{{StateDelivered, keepSettled}, {StateCancelled, keepSettled}, {StateDead, keepDead}} {
+		n, err := tx.Exec(`DELETE FROM delivery WHERE pk IN (SELECT pk FROM delivery
+			WHERE settled IS NOT NULL AND state = $1 AND settled < $2 ORDER BY settled, pk LIMIT $3`+tx.ForUpdate()+`)`,
+			kept.state, now-kept.time.Microseconds(), limit-deleted)
+		if err != nil {
+			return 0, fmt.Errorf("delete settled deliveries: %w", err)
+		}
+		deleted += int(n)
 	}
-	return int(n), nil
+	return deleted, nil
 }
 
 // InstanceID is the random name of this installation, made when it is first asked for.

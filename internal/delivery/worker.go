@@ -210,7 +210,18 @@ func (w *Worker) look(ctx context.Context) error {
 	for pk, due := range next {
 		w.lane(pk).next = due
 	}
+	for _, a := range w.unsettled { // the database still says that they are under way
+		w.expect(a)
+	}
 	return nil
+}
+
+// expect takes note of when an attempt that has ended is to be made again.
+func (w *Worker) expect(a *attempt) {
+	if a.state == StatePending {
+		l := w.lane(a.transport.PK)
+		l.next = min(l.next, a.due)
+	}
 }
 
 // lane is that of a transport.
@@ -322,9 +333,7 @@ func (w *Worker) took(a *attempt) {
 	if a.counts() {
 		l.ended(a.state == StateDelivered, a.timeout, a.end)
 	}
-	if a.state == StatePending {
-		l.next = min(l.next, a.due)
-	}
+	w.expect(a)
 	w.unsettled = append(w.unsettled, a)
 }
 

@@ -202,10 +202,11 @@ func (r *rig) dial(_ context.Context, _, address string) (net.Conn, error) {
 // start runs the worker until the returned func is called, or the test ends.
 func (r *rig) start() {
 	r.t.Helper()
-	r.worker = NewWorker(r.options)
+	worker := NewWorker(r.options)
+	r.worker = worker
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { r.worker.Run(ctx) })
+	running.Go(func() { worker.Run(ctx) })
 	r.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	r.t.Cleanup(r.stop)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"mime"
@@ -508,6 +509,21 @@ func TestMailTextCannotAddHeadersPartsOrMarkup(t *testing.T) {
 			t.Errorf("got %q", parts)
 		}
 	})
+}
+
+// TestMailOfALargeEventIsShort fills all rows: a mail is stored for every recipient.
+func TestMailOfALargeEventIsShort(t *testing.T) {
+	m := Message{Severity: "alert", Body: "It happened", Action: "login"}
+	for i := range 200 {
+		m.Context = append(m.Context, Entry{fmt.Sprint("name ", i), strings.Repeat("x", 5000)})
+	}
+	mail := MailBody(m, "")
+	if !strings.Contains(mail.Text, "name 0: xxx") || !strings.Contains(mail.HTML, "name 0") {
+		t.Error("the first entry is missing")
+	}
+	if len(mail.Text) > 20<<10 || len(mail.HTML) > 30<<10 {
+		t.Errorf("the mail has %d and %d bytes", len(mail.Text), len(mail.HTML))
+	}
 }
 
 func TestMailTextCannotForgeARow(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 	longestSubject = 250 // in all
 	longestExtract = 75  // of the text, where there is no event
 	mostRows       = 100
+	longestTable   = 16 << 10 // all rows together, because a mail is stored for every recipient
 )
 
 // MailBody is a mail: its subject begins with prefix. Text of the event is text, in both of its forms.
@@ -57,8 +58,12 @@ func (m *Message) rows() []Entry {
 	}
 	rows = slices.Concat(rows, m.Context)
 	rows = rows[:min(len(rows), mostRows)]
+	room := longestTable
 	for i, row := range rows {
 		rows[i] = Entry{cut(oneLine(row.Name), longestTitle), cut(row.Value, longestValue)}
+		if room -= units(rows[i].Name) + units(rows[i].Value); room < 0 {
+			return rows[:i]
+		}
 	}
 	return rows
 }

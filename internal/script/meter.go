@@ -130,11 +130,12 @@ func builtin(name string, f function) *starlark.Builtin {
 // metered is a function of Starlark's own whose result is counted; what it walks is bounded already, but for tuples within
 // tuples, which it may use as keys.
 func metered(f *starlark.Builtin) *starlark.Builtin {
+	keys := takesKeys(f)
 	return builtin(f.Name(), func(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 		m := meterOf(thread)
 		for _, arg := range args {
-			if t, ok := arg.(starlark.Tuple); ok {
-				if err := m.weigh(t); err != nil {
+			if _, isTuple := arg.(starlark.Tuple); isTuple || keys {
+				if err := m.weigh(arg); err != nil {
 					return nil, err
 				}
 			}
@@ -145,6 +146,16 @@ func metered(f *starlark.Builtin) *starlark.Builtin {
 		}
 		return result, m.charge(size(result))
 	})
+}
+
+// takesKeys reports whether a function uses what stands in its arguments as keys. A tuple's hash is worked out anew each
+// time, part by part, in one step.
+func takesKeys(f *starlark.Builtin) bool {
+	switch f.Receiver().(type) {
+	case *starlark.Dict, *starlark.Set:
+		return true
+	}
+	return f.Name() == "set" || f.Name() == "dict"
 }
 
 // words makes an error out of a sentence.

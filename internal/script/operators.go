@@ -33,7 +33,12 @@ func makeGuards() starlark.StringDict {
 	add("__attr", func(_ *meter, args starlark.Tuple) (starlark.Value, error) {
 		return attribute(args[0], string(args[1].(starlark.String)))
 	})
-	add("__index", func(_ *meter, args starlark.Tuple) (starlark.Value, error) { return index(args[0], args[1]) })
+	add("__index", func(m *meter, args starlark.Tuple) (starlark.Value, error) {
+		if _, err := key(m, args[1]); err != nil {
+			return nil, err
+		}
+		return index(args[0], args[1])
+	})
 	add("__slice", slice)
 	add("__iter", func(_ *meter, args starlark.Tuple) (starlark.Value, error) { return characters(args[0]), nil })
 	add("__key", func(m *meter, args starlark.Tuple) (starlark.Value, error) { return key(m, args[0]) })

@@ -64,6 +64,12 @@ var bombs = map[string]string{
 	"upper":                         "s = 'a' * 1000000\nl = []\nwhile True:\n    l.append(s.upper())",
 	"split":                         "s = 'a,' * 100000\nl = []\nwhile True:\n    l.append(s.split(','))",
 	"percent of itself":             "s = '%s%s'\nwhile True:\n    s = s % (s, s)",
+	"a tuple of tuples as a key, 0": "t = (1, 2)\nfor i in range(60):\n    t = (t, t)\nreturn set([t])",
+	"a tuple of tuples as a key, 1": "t = (1, 2)\nfor i in range(60):\n    t = (t, t)\nreturn dict([[t, 1]])",
+	"a tuple of tuples as a key, 2": "t = (1, 2)\nfor i in range(60):\n    t = (t, t)\nreturn set().union([1], [t])",
+	"a tuple of tuples as a key, 3": "t = (1, 2)\nfor i in range(60):\n    t = (t, t)\nreturn {1: 2}[t]",
+	"a tuple of tuples as a key, 4": "t = (1, 2)\nfor i in range(60):\n    t = (t, t)\nreturn set([1]).issubset([t])",
+	"a tuple of tuples as a key, 5": "t = (1, 2)\nfor i in range(60):\n    t = (t, t)\nreturn {}.update([(t, 1)])",
 	"an f-string of itself":         "s = 'abc'\nwhile True:\n    s = f'{s}{s}'",
 }
 
