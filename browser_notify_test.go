@@ -190,7 +190,7 @@ func TestBrowserPageSendsAFailedDeliveryAgain(t *testing.T) {
 	b.shows("The roof leaks")
 	b.hides("The cellar is wet")
 	b.click("Send all failed again")
-	b.shows("1 delivery that match")
+	b.shows("1 delivery matches")
 	b.click("Send again")
 	b.f.arrival(got)
 	b.shows("No delivery matches")

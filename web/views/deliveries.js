@@ -89,7 +89,7 @@ async function sendAll(filter, query, list) {
   const chosen = { ...query, state: filter.state || "dead" };
   const { pagination } = await get(paths.deliveries, { ...chosen, page_size: 1 });
   if (!pagination.count) return say("There is nothing to send again.");
-  if (!await confirm("Send again?", `${count(pagination.count, "delivery", "deliveries")} that match what is chosen here: each is sent once more.`, "Send again")) return undefined;
+  if (!await confirm("Send again?", `${count(pagination.count, "delivery matches", "deliveries match")} what is chosen here. Each is sent once more; tests of transports are left out.`, "Send again")) return undefined;
   const { retried, skipped } = await post(`${paths.deliveries}retry/${search(chosen)}`);
   say(`${count(retried, "delivery is", "deliveries are")} sent again.${skipped ? ` ${skipped} cannot be: their transport or recipient is gone, or an attempt is under way.` : ""}`);
   return list.read();
