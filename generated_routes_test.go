@@ -107,6 +107,8 @@ func kinds() map[string]kind {
 		"/api/belfry/deliveries/{uuid}/cancel/":         {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
 		"/api/belfry/events/{event_uuid}/explain/":      {object: explanationSerializer.Shape(), table: "event", weight: 3},
 		"/api/belfry/rules/{pbm_uuid}/dry_run/":         {object: dryRunSerializer.Shape(), body: dryRunRequestSerializer.Shape(), asks: true, table: "rule", weight: 3},
+		"/api/belfry/rules/status/":                     {plain: ruleStatusSerializer.Shape(), weight: 2},
+		"/api/belfry/mappings/preview/":                 {object: delivery.PreviewSerializer.Shape(), body: delivery.PreviewRequestSerializer.Shape(), asks: true, weight: 3},
 		"/api/belfry/session/":                          {object: identity.WhoSerializer.Shape(), body: identity.SignInSerializer.Shape(), guesses: true, weight: 4},
 		"/api/belfry/me/":                               {object: identity.WhoSerializer.Shape(), weight: 2},
 		"/api/belfry/me/password/":                      {body: identity.PasswordChangeSerializer.Shape(), guesses: true, weight: 1},

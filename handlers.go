@@ -170,6 +170,7 @@ func (s *server) ruleRoutes() []route {
 		{"/api/v3/events/rules/{pbm_uuid}/", []verb{get(admin, ru.GetRule),
 			put(admin, ru.UpdateRule), patch(admin, ru.UpdateRule), remove(admin, ru.DeleteRule)}},
 		{"/api/v3/events/rules/{pbm_uuid}/used_by/", []verb{get(admin, ru.RuleUsedBy)}},
+		{"/api/belfry/rules/status/", []verb{get(admin, s.rulesStatus)}},
 		{"/api/belfry/rules/{pbm_uuid}/dry_run/", []verb{post(admin, s.dryRunRule)}},
 
 		{"/api/v3/events/transports/", []verb{get(admin, de.ListTransports), post(admin, de.CreateTransport)}},
@@ -188,6 +189,7 @@ func (s *server) ruleRoutes() []route {
 		{"/api/v3/propertymappings/notification/{pm_uuid}/", []verb{get(strict, de.GetMapping),
 			put(admin, de.UpdateMapping), patch(admin, de.UpdateMapping), remove(admin, de.DeleteMapping)}},
 		{"/api/v3/propertymappings/notification/{pm_uuid}/used_by/", []verb{get(admin, de.MappingUsedBy)}},
+		{"/api/belfry/mappings/preview/", []verb{post(strict, de.PreviewMapping)}},
 		{"/api/belfry/presets/", []verb{get(admin, de.ListPresets)}},
 
 		{"/api/v3/policies/all/", []verb{get(admin, ru.ListPolicies)}},

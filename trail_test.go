@@ -29,6 +29,7 @@ var trailless = []string{
 	"POST /api/v3/policies/all/cache_clear/",
 	"POST /api/v3/policies/all/{policy_uuid}/test/",
 	"POST /api/belfry/rules/{pbm_uuid}/dry_run/",
+	"POST /api/belfry/mappings/preview/",
 	"PUT /api/v3/events/notifications/{uuid}/",
 	"PATCH /api/v3/events/notifications/{uuid}/",
 	"DELETE /api/v3/events/notifications/{uuid}/",

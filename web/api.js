@@ -51,6 +51,17 @@ export const put = (path, body) => request("PUT", path, { body });
 export const patch = (path, body) => request("PATCH", path, { body });
 export const remove = (path) => request("DELETE", path);
 
+// all reads a whole collection: for what there are dozens of.
+export async function all(path, query, signal) {
+  const results = [];
+  for (let page = 1; page > 0;) {
+    const answer = await get(path, { ...query, page_size: 1000, page }, signal);
+    results.push(...answer.results);
+    page = answer.pagination.next;
+  }
+  return results;
+}
+
 // search writes a query string.
 export function search(query = {}) {
   const params = new URLSearchParams();

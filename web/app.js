@@ -17,7 +17,7 @@ import { icon } from "./icons.js";
 import { bind, list as keyList } from "./keys.js";
 import * as live from "./live.js";
 import { go, here, onChange, place, to } from "./router.js";
-import { forget, load, mayRead, session, signOut } from "./session.js";
+import { forget, load, mayRead, mayWrite, session, signOut } from "./session.js";
 import { attempt, undoLast } from "./toast.js";
 import { open as openDialog } from "./dialog.js";
 import * as unseen from "./unseen.js";
@@ -28,6 +28,14 @@ const views = [
   { path: "inbox", title: "Inbox", icon: "inbox", may: () => true, letter: "i", load: () => import("./views/inbox.js") },
   { path: "events", title: "Events", icon: "events", may: mayRead, letter: "e", load: () => import("./views/events.js") },
   { path: "events/:pk", may: mayRead, load: () => import("./views/event.js") },
+  { path: "rules", title: "Rules", icon: "rule", group: "Notify", may: mayRead, letter: "r", load: () => import("./views/rules.js") },
+  { path: "rules/:pk", may: mayRead, load: () => import("./views/rule.js") },
+  { path: "transports", title: "Transports", icon: "transport", group: "Notify", may: mayRead, letter: "t", load: () => import("./views/transports.js") },
+  { path: "transports/:pk", may: mayRead, load: () => import("./views/transport.js") },
+  { path: "mappings", title: "Mappings", icon: "mapping", group: "Notify", may: mayWrite, letter: "m", load: () => import("./views/mappings.js") },
+  { path: "mappings/:pk", may: mayWrite, load: () => import("./views/mapping.js") },
+  { path: "deliveries", title: "Deliveries", icon: "delivery", group: "Notify", may: mayRead, letter: "d", load: () => import("./views/deliveries.js") },
+  { path: "deliveries/:pk", may: mayWrite, load: () => import("./views/delivery.js") },
   { path: "settings", title: "Settings", icon: "settings", group: "You", may: () => true, letter: "s", load: () => import("./views/settings.js") },
 ];
 

@@ -72,3 +72,17 @@ func LoggedOf(tx *sqldb.Tx, eventPK string, limit int) ([]Logged, int64, error) 
 	}
 	return rows, count, nil
 }
+
+// AllDisabled reports whether there are transports among these, and each of them waits to be enabled. What goes to the inbox
+// never waits.
+func (s *Snapshot) AllDisabled(transportPKs []string) bool {
+	some := false
+	for _, pk := range transportPKs {
+		t, ok := s.transports[pk]
+		if ok && (t.DisabledAt == nil || t.Mode == ModeLocal) {
+			return false
+		}
+		some = some || ok
+	}
+	return some
+}

@@ -137,3 +137,25 @@ func (s *Snapshot) nobody(r Rule, e Subject) string {
 	}
 	return why
 }
+
+// Rules are all rules of the moment, in order of name, then pk.
+func (s *Snapshot) Rules() []Rule { return slices.Clone(s.rules) }
+
+// Warnings say why a rule can never fire, or why it tells nobody when it does, whatever happens; none of one that may.
+func (s *Snapshot) Warnings(r Rule) (warnings []string) {
+	bindings := s.bindings[r.PK]
+	switch {
+	case len(bindings) == 0:
+		warnings = append(warnings, "It never fires: nothing is bound to it.")
+	case !slices.ContainsFunc(bindings, func(b Binding) bool { return b.Enabled }):
+		warnings = append(warnings, "It never fires: none of its bindings is enabled.")
+	}
+	switch {
+	case r.DestinationEventUser:
+	case r.GroupPK == nil:
+		warnings = append(warnings, "It tells nobody: it has no group.")
+	case len(s.directory.Members(*r.GroupPK)) == 0:
+		warnings = append(warnings, fmt.Sprintf("It tells nobody: the group %s has no active members of its own.", s.directory.GroupName(*r.GroupPK)))
+	}
+	return warnings
+}
