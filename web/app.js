@@ -17,7 +17,7 @@ import { icon } from "./icons.js";
 import { bind, list as keyList } from "./keys.js";
 import * as live from "./live.js";
 import { go, here, onChange, place, to } from "./router.js";
-import { forget, load, mayRead, session, signOut } from "./session.js";
+import { forget, load, mayRead, mayWrite, session, signOut } from "./session.js";
 import { attempt, undoLast } from "./toast.js";
 import { open as openDialog } from "./dialog.js";
 import * as unseen from "./unseen.js";
@@ -28,6 +28,13 @@ const views = [
   { path: "inbox", title: "Inbox", icon: "inbox", may: () => true, letter: "i", load: () => import("./views/inbox.js") },
   { path: "events", title: "Events", icon: "events", may: mayRead, letter: "e", load: () => import("./views/events.js") },
   { path: "events/:pk", may: mayRead, load: () => import("./views/event.js") },
+  { path: "users", title: "Users", icon: "user", group: "People", may: mayRead, letter: "u", load: () => import("./views/users.js") },
+  { path: "users/:pk", may: mayRead, load: () => import("./views/user.js") },
+  { path: "groups", title: "Groups", icon: "group", group: "People", may: mayRead, letter: "g", load: () => import("./views/groups.js") },
+  { path: "groups/:pk", may: mayRead, load: () => import("./views/group.js") },
+  { path: "tokens", title: "Tokens", icon: "token", group: "People", may: mayWrite, letter: "k", load: () => import("./views/tokens.js") },
+  { path: "sessions", title: "Sessions", icon: "session", group: "People", may: mayWrite, letter: "o", load: () => import("./views/sessions.js") },
+  { path: "system", title: "System", icon: "system", group: "Belfry", may: mayRead, letter: "y", load: () => import("./views/system.js") },
   { path: "settings", title: "Settings", icon: "settings", group: "You", may: () => true, letter: "s", load: () => import("./views/settings.js") },
 ];
 
