@@ -19,6 +19,7 @@ const paths = {
   warning: ["M12 4l9 16H3z", "M12 10v4M12 17v.5"],
   notice: ["M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z", "M12 11v5M12 8v.5"],
   check: ["M4 13l5 5L20 6"],
+  close: ["M6 6l12 12M18 6L6 18"],
   back: ["M9 6l-6 6 6 6M3 12h18"],
   next: ["M9 5l7 7-7 7"],
   undo: ["M8 5L4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3"],

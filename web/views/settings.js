@@ -3,6 +3,7 @@ import { post } from "../api.js";
 import { button, h } from "../dom.js";
 import { form } from "../form.js";
 import { enable, enabled } from "../keys.js";
+import { card, facts } from "../lists.js";
 import { load, mayOwn, session } from "../session.js";
 import { sessionTable } from "../sessions.js";
 import { attempt, say } from "../toast.js";
@@ -12,8 +13,8 @@ export async function open(view) {
   view.title("Settings");
   const { user } = session;
   view.root.append(h("div.title.narrow", {}, h("h1", {}, "Settings")),
-    card("You", h("dl.facts", {}, [["User name", user.username], ["Name", user.name], ["E-mail", user.email], ["Groups", user.groups.map((group) => group.name).join(", ")],
-      ["Rights", rights(user)]].filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd.text", {}, value))))));
+    card("You", facts([["User name", user.username], ["Name", user.name], ["E-mail", user.email], ["Groups", user.groups.map((group) => group.name).join(", ")],
+      ["Rights", rights(user)]])));
   if (!mayOwn()) {
     view.root.append(card("This browser", keys()), h("p.hint", {}, "Password, sessions and tokens are shown to those who sign in with their password, or with a token of the scope admin."));
     return;
@@ -30,8 +31,6 @@ export async function open(view) {
   });
   await Promise.all(Object.values(lists).map((list) => attempt(list.read)));
 }
-
-const card = (title, ...content) => h("section.card", {}, h("h2", {}, title), ...content);
 
 function rights(user) {
   const may = { admin: user.is_superuser ? "everything" : "your inbox and your own settings", read: "look at everything", inbox: "your inbox", ingest: "post events" };
