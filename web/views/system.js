@@ -36,7 +36,7 @@ const draw = (state) => [
     ["Deliveries", state.pending_deliveries ? `${number.format(state.pending_deliveries)} waiting` : "none waiting"],
     ["Given up", state.dead_deliveries ? count(state.dead_deliveries, "delivery", "deliveries") : "none"],
     ["Writes", state.waiting_writes ? `${number.format(state.waiting_writes)} waiting` : "none waiting"],
-    ["Streams", count(state.streams, "browser or program that listens", "browsers and programs that listen")],
+    ["Listeners", state.streams ? number.format(state.streams) : "none"],
   ])),
   card("Tasks", facts(state.tasks.map((task) => [task.name[0].toUpperCase() + task.name.slice(1), task.last_run ? ["ran ", time(task.last_run)] : "has not run yet"]))),
 ];

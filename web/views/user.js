@@ -33,7 +33,7 @@ export async function open(view) {
   const about = () => facts([
     ["User name", user.username], ["E-mail", user.email], ["Signed in", user.last_login ? time(user.last_login) : "never"], ["Joined", exact(user.date_joined)],
     ["Groups", user.groups_obj?.length ? user.groups_obj.map((group, i) => [i > 0 && ", ", h("a", { href: to(["groups", group.pk]) }, group.name)]) : "none"],
-    ["What they did", h("a", { href: to(["events"], { user: user.username }) }, "Their events")],
+    ["Log", h("a", { href: to(["events"], { user: user.username }) }, "What they did")],
   ]);
 
   const account = () => form({
