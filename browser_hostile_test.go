@@ -180,7 +180,7 @@ func TestBrowserPageRunsNothingOfAnyView(t *testing.T) {
 		b.settle()
 		b.ask(`for (const one of document.querySelectorAll("dialog")) one.close()`)
 	})
-	if opened < 200 {
+	if opened < 100 {
 		t.Errorf("only %d views were opened", opened)
 	}
 	b.unharmed("status of 400")
@@ -202,7 +202,9 @@ func (b *tab) unharmed(provoked ...string) {
 func TestTheBrowserTestsNoticeWhatRuns(t *testing.T) {
 	browser := startBrowser(t)
 	f := newFixture(t, sqldbtest.Open(t, sqldb.Options{}), t.Output())
-	sink := func(payload string) string { return "document.getElementById('announce').innerHTML = " + quoted(payload) }
+	sink := func(payload string) string {
+		return "document.getElementById('announce').innerHTML = " + quoted(payload)
+	}
 	for _, c := range []struct {
 		name, payload, want string
 		open                bool // the page's policy is switched off
