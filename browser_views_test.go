@@ -136,21 +136,27 @@ func TestBrowserPageIsUsableByEverybodyInBothThemes(t *testing.T) {
 	b := browseDemo(t)
 	// The protocol evaluates it, so that the page's policy stays as it is.
 	b.ask(string(axe) + "; true")
-	look := func(what string) {
-		found := b.ask(`axe.run(document, { resultTypes: ["violations"] }).then(({ violations, passes }) => passes.length < 10 ? ["axe looked at hardly anything"] : violations
+	look := func() []any {
+		return b.ask(`axe.run(document, { resultTypes: ["violations"] }).then(({ violations, passes }) => passes.length < 10 ? ["axe looked at hardly anything"] : violations
 			.filter(({ impact }) => ["serious", "critical"].includes(impact))
-			.map((one) => one.id + ": " + one.help + ": " + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 150) + " " + (node.any[0]?.message ?? "")).join(" | ")))`)
-		for _, line := range found.([]any) {
+			.map((one) => one.id + ": " + one.help + ": " + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 150) + " " + (node.any[0]?.message ?? "")).join(" | ")))`).([]any)
+	}
+	clean := func(what string) {
+		for _, line := range look() {
 			t.Errorf("%s: %v", what, line)
 		}
+	}
+	b.ask(`document.querySelector("main").append(document.createElement("button"))`)
+	if found := look(); len(found) != 1 || !strings.Contains(found[0].(string), "button-name") {
+		t.Errorf("a button without a name: %v", found)
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		b.scheme(scheme)
 		b.everyView(1, func(hash string) {
-			look(scheme + " " + hash)
+			clean(scheme + " " + hash)
 			if b.ask(`(() => { const first = [...document.querySelectorAll("main .title button, main button.tool")].at(-1); first?.click(); return Boolean(first); })()`) == true {
 				b.settle()
-				look(scheme + " " + hash + " after its button")
+				clean(scheme + " " + hash + " after its button")
 				b.ask(`for (const one of document.querySelectorAll("dialog")) one.close()`)
 			}
 		})
@@ -159,7 +165,7 @@ func TestBrowserPageIsUsableByEverybodyInBothThemes(t *testing.T) {
 	b.shows("Sign in to Belfry")
 	for _, scheme := range []string{"light", "dark"} {
 		b.scheme(scheme)
-		look(scheme + " sign-in")
+		clean(scheme + " sign-in")
 	}
 	b.quiet()
 }
