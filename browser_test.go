@@ -20,7 +20,6 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"belfry/internal/rules"
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 )
@@ -465,84 +464,6 @@ func TestBrowserPageShowsPlainUsersTheirOwnAffairsOnly(t *testing.T) {
 	}
 	b.click("Copy")
 	b.until(`document.body.innerText.includes("Copied.") || document.body.innerText.includes("Selected.")`)
-	b.quiet()
-}
-
-// hostile is text that means something to what it may be pasted into by mistake. Whatever runs calls pwned.
-func hostile() []string {
-	texts := []string{
-		`<script>pwned()</script>`, `</script><script>pwned()</script>`, `<img src=x onerror=pwned()>`, `<svg onload=pwned()>`, `"><svg/onload=pwned()>`,
-		`'><img src=x onerror=pwned()>`, `<iframe src="javascript:pwned()"></iframe>`, `<iframe srcdoc="<script>parent.pwned()</script>">`, `<body onload=pwned()>`,
-		`<details open ontoggle=pwned()>`, `<video><source onerror=pwned()></video>`, `<input autofocus onfocus=pwned()>`, `<select autofocus onfocus=pwned()>`,
-		`<marquee onstart=pwned()>`, `<math><mi//xlink:href="data:x,<script>pwned()</script>">`, `<a href="javascript:pwned()">x</a>`, `<form action="javascript:pwned()"><button>x`,
-		`<object data="data:text/html,<script>pwned()</script>">`, `<embed src="javascript:pwned()">`, `<link rel=stylesheet href=//evil.example/x.css>`,
-		`<style>*{background:url(//evil.example/x)}</style>`, `<base href=//evil.example/>`, `<meta http-equiv=refresh content="0;url=//evil.example/">`,
-		`<template><script>pwned()</script></template>`, `<noscript><p title="</noscript><img src=x onerror=pwned()>">`, `<!--><img src=x onerror=pwned()>-->`, `<![CDATA[<img src=x onerror=pwned()>]]>`,
-		`javascript:pwned()`, `data:text/html,<script>pwned()</script>`, `//evil.example/x`, `https://evil.example/x.png`, `${pwned()}`, `{{constructor.constructor('pwned()')()}}`, "`${pwned()}`",
-		`');pwned();//`, `";pwned();//`, `\u003cscript\u003epwned()\u003c/script\u003e`, `&lt;script&gt;pwned()&lt;/script&gt;`, `&#60;script&#62;pwned()&#60;/script&#62;`,
-		"\u202e<gnp.x=crs gmi>", "line\u2028separator\u2029pwned()", "a\tb\nc\rd", `__proto__`, `constructor`, `toString`, `hasOwnProperty`, `../../#/settings`, `#/events?search=<script>`, `%00%3Cscript%3E`, "🏴‍☠️\ufeff\u200b",
-		strings.Repeat("W", 5000), strings.Repeat("i̇̈", 300),
-	}
-	return texts
-}
-
-func TestBrowserPageRunsNothingThatIsStored(t *testing.T) {
-	b := browse(t)
-	body := func(v any) string { return string(marshal(v)) }
-	actions := slices.Sorted(slices.Values(rules.EventActions.Values))
-	var events []string
-	for i, text := range hostile() {
-		model := map[string]any{"pk": text, "app": text, "model_name": text, "name": text}
-		context := map[string]any{
-			"message": text, "error": text, text: text, "model": model, "authorized_application": model, "secret": model, "source": model, "using_source": model, "stage": model, "binding": model,
-			"to": map[string]any{"username": text, "email": text}, "geo": map[string]any{"city": text, "country": text, "continent": text}, "username": text, "subject": text, "from_email": text,
-			"to_email": []string{text, text}, "body": text, "new_version": text, "expression": text, "scopes": text, "flow": text, "auth_method": text,
-			"request": map[string]any{"obj": model, "context": map[string]any{text: text}}, "result": map[string]any{"passing": text, "messages": []string{text}},
-			"http_request": map[string]any{"method": text, "path": text, "args": map[string]any{text: text}, "user_agent": text, "request_id": text},
-			"diff":         map[string]any{text: map[string]any{"previous_value": text, "new_value": []string{text}}, "odd": text},
-		}
-		user := map[string]any{"pk": text, "username": text, "email": text, "on_behalf_of": map[string]any{"username": text}}
-		for _, action := range []string{"configuration_error", actions[i%len(actions)]} {
-			event := map[string]any{"action": action, "app": text, "user": user, "context": context, "brand": map[string]any{"pk": text, "name": text}}
-			events = append(events, b.f.must(201, "POST", "/api/v3/events/events/", body(event)).str("pk"))
-		}
-	}
-	for _, odd := range []string{`"text"`, `7`, `[[]]`, `true`, `{"model":[],"diff":"x","geo":7,"to_email":{"a":1},"http_request":[1],"message":{"a":[1]}}`} {
-		for _, action := range actions {
-			made := b.f.must(201, "POST", "/api/v3/events/events/", `{"action":"`+action+`","app":"odd","user":`+odd+`,"context":`+odd+`,"brand":`+odd+`}`)
-			events = append(events, made.str("pk"))
-		}
-	}
-	list := b.f.must(200, "GET", "/api/v3/events/notifications/?user=1&page_size=1000", "")
-	pks, _ := list.get("results").([]any)
-	for i, text := range hostile() {
-		link := body(map[string]any{"hyperlink": "/" + strings.TrimLeft(text, "/"), "hyperlink_label": text})
-		if i < len(pks) {
-			b.f.call(adminKey, "PATCH", "/api/v3/events/notifications/"+list.str("results", i, "pk")+"/", link) // odd links are refused
-		}
-	}
-	b.f.must(200, "PATCH", "/api/v3/core/users/1/", body(map[string]any{"name": hostile()[0], "email": ""}))
-
-	b.signIn(adminKey)
-	b.shows("<script>pwned()</script>")
-	b.until(`scrollBy(0, 2000), [...document.querySelectorAll(".more")].every((one) => one.hidden || (one.click(), false))`)
-	for _, text := range hostile() {
-		b.visit("#/inbox?search=" + strings.ReplaceAll(text[:min(len(text), 40)], " ", "%20"))
-	}
-	b.visit("#/events")
-	b.until(`scrollBy(0, 900), document.body.innerText.includes("That is all.")`)
-	for _, pk := range events {
-		b.ask("location.hash = '#/events/" + pk + "'")
-		b.until(`document.querySelector("details.card pre")?.textContent.includes(` + quoted(pk) + `)`)
-	}
-	b.visit("#/settings")
-	b.shows("You have no password yet")
-	if n := b.ask(`document.querySelectorAll("script:not([src='app.js']), iframe, object, embed, base, body style, body link, img:not([src='icon.svg'])").length`); n != 0.0 {
-		t.Errorf("%v elements that nobody here makes", n)
-	}
-	if b.ask("typeof pwned") != "undefined" {
-		t.Error("something ran")
-	}
 	b.quiet()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"belfry/internal/delivery"
 	"belfry/internal/drf"
 	"belfry/internal/identity"
 	"belfry/internal/sqldb"
@@ -47,6 +48,7 @@ type system struct {
 	events          int64
 	oldest          *int64
 	waiting         int64
+	pending, dead   int64 // deliveries
 	streams         int64
 	tasks           []backgroundTask
 }
@@ -75,6 +77,8 @@ var systemSerializer = drf.NewSerializer("BelfrySystem",
 	drf.Int[system, none]("events", func(s *system) int64 { return s.events }, nil),
 	drf.NullTime[system, none]("oldest_event", func(s *system) *int64 { return s.oldest }, nil),
 	drf.Int[system, none]("waiting_writes", func(s *system) int64 { return s.waiting }, nil),
+	drf.Int[system, none]("pending_deliveries", func(s *system) int64 { return s.pending }, nil, drf.Help("Those that are being sent, too.")),
+	drf.Int[system, none]("dead_deliveries", func(s *system) int64 { return s.dead }, nil),
 	drf.Int[system, none]("streams", func(s *system) int64 { return s.streams }, nil, drf.Help("Who listens to what changes.")),
 	drf.NestedList[system, none]("tasks", systemTaskSerializer, func(s *system) []backgroundTask { return s.tasks }),
 )
@@ -104,6 +108,9 @@ func (s *system) read(tx *sqldb.Tx) (err error) {
 	}
 	if s.oldest, err = oneTime(tx, "SELECT created FROM event ORDER BY created, pk LIMIT 1"); err != nil {
 		return fmt.Errorf("look for the oldest event: %w", err)
+	}
+	if s.pending, s.dead, err = delivery.Depths(tx); err != nil {
+		return err
 	}
 	last, err := oneTime(tx, "SELECT wall FROM sweep WHERE id = 1")
 	if err != nil {

@@ -591,18 +591,23 @@ func TestTheServerSaysHowItIs(t *testing.T) {
 		f.must(201, "POST", eventsPath, `{"action":"logout","app":"x"}`)
 		swept := time.Now().UTC().Truncate(time.Second)
 		f.exec(t, "INSERT INTO sweep (id, wall, doubted) VALUES (1, $1, 0)", swept.UnixMicro())
+		for i, state := range []string{"pending", "sending", "sending", "dead", "dead", "dead", "dead", "delivered", "cancelled"} {
+			f.exec(t, `INSERT INTO delivery (pk, event_pk, rule_name, transport_name, username, transport_pk, user_pk, mode, state, reason, severity, summary,
+				body, created, attempts, step, folded) VALUES ($1, $1, '', '', '', $1, 1, 'webhook', $2, '', 'alert', '', '', 1, 1, 1, '')`, fmt.Sprint(i), state)
+		}
 		r = f.must(200, "GET", "/api/belfry/system/", "")
 		kind := map[bool]string{false: "sqlite", true: "postgres"}[f.db.Postgres()]
 		size, _ := r.get("database_size").(float64)
 		started, err := time.Parse(time.RFC3339, r.str("started"))
 		if r.get("events") != float64(2) || r.str("oldest_event") != oldest || r.str("database") != kind || size < 100_000 || r.str("version") != buildVersion() ||
 			r.str("api_version") != compatible || r.get("streams") != float64(0) || r.get("waiting_writes") != float64(0) ||
+			r.get("pending_deliveries") != float64(3) || r.get("dead_deliveries") != float64(4) ||
 			r.str("tasks", 0, "name") != "retention" || r.str("tasks", 0, "last_run") != swept.Format("2006-01-02T15:04:05Z") ||
 			err != nil || time.Since(started) > time.Minute {
 			t.Error(r.text)
 		}
 		var rest map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(r.text), &rest); err != nil || len(rest) != 11 {
+		if err := json.Unmarshal([]byte(r.text), &rest); err != nil || len(rest) != 13 {
 			t.Errorf("%v %s", err, r.text)
 		}
 	})

@@ -36,6 +36,13 @@ const views = [
   { path: "mappings/:pk", may: mayWrite, load: () => import("./views/mapping.js") },
   { path: "deliveries", title: "Deliveries", icon: "delivery", group: "Notify", may: mayRead, letter: "d", load: () => import("./views/deliveries.js") },
   { path: "deliveries/:pk", may: mayWrite, load: () => import("./views/delivery.js") },
+  { path: "users", title: "Users", icon: "user", group: "People", may: mayRead, letter: "u", load: () => import("./views/users.js") },
+  { path: "users/:pk", may: mayRead, load: () => import("./views/user.js") },
+  { path: "groups", title: "Groups", icon: "group", group: "People", may: mayRead, letter: "g", load: () => import("./views/groups.js") },
+  { path: "groups/:pk", may: mayRead, load: () => import("./views/group.js") },
+  { path: "tokens", title: "Tokens", icon: "token", group: "People", may: mayWrite, letter: "k", load: () => import("./views/tokens.js") },
+  { path: "sessions", title: "Sessions", icon: "session", group: "People", may: mayWrite, letter: "o", load: () => import("./views/sessions.js") },
+  { path: "system", title: "System", icon: "system", group: "Belfry", may: mayRead, letter: "y", load: () => import("./views/system.js") },
   { path: "settings", title: "Settings", icon: "settings", group: "You", may: () => true, letter: "s", load: () => import("./views/settings.js") },
 ];
 

@@ -192,3 +192,13 @@ func (c *chosen) next(tx *sqldb.Tx, limit int) ([]string, error) {
 }
 
 func scanMark(row sqldb.Scanner) (m mark, err error) { return m, row.Scan(&m.created, &m.pk) }
+
+// Depths are how many deliveries wait or are being sent, and how many have been given up.
+func Depths(tx *sqldb.Tx) (waiting, dead int64, err error) {
+	const count = `SELECT (SELECT COUNT(*) FROM delivery WHERE state = $1) + (SELECT COUNT(*) FROM delivery WHERE state = $2),
+		(SELECT COUNT(*) FROM delivery WHERE state = $3)`
+	if err := tx.Row(count, []any{StatePending, StateSending, StateDead}, &waiting, &dead); err != nil {
+		return 0, 0, fmt.Errorf("count deliveries: %w", err)
+	}
+	return waiting, dead, nil
+}

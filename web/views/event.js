@@ -1,12 +1,18 @@
 // One event: what it is, what is special about its kind, what was changed, and all of it as it is stored.
 import { get } from "../api.js";
-import { h, outside, put } from "../dom.js";
+import { open as openDialog } from "../dialog.js";
+import { button, h, outside, put } from "../dom.js";
+import { explanation } from "../explain.js";
 import { actor, at, brand, cut, gist, list, place, words } from "../facts.js";
 import { icon } from "../icons.js";
 import { block, inline } from "../json.js";
 import { actionLabel, actionTone, sentence } from "../labels.js";
-import { to } from "../router.js";
+import { card, facts } from "../lists.js";
+import { fromEvent } from "../prefill.js";
+import { go, to } from "../router.js";
+import { mayWrite } from "../session.js";
 import { exact, time } from "../time.js";
+import { attempt } from "../toast.js";
 
 export async function open(view) {
   const [pk] = view.args;
@@ -20,9 +26,16 @@ export async function open(view) {
     view.root.append(back(view.from), h("div.empty", {}, h("p", {}, "There is no such event. It may have been deleted, or its time may have run out.")));
     return;
   }
+  const why = h("div", {});
+  const explain = async () => {
+    const answer = await get(`api/belfry/events/${event.pk}/explain/`, {}, view.signal);
+    put(why, h("section.card", { tabindex: -1 }, h("h2", {}, "Who is notified, and why"), explanation(answer)));
+    why.firstChild.focus({ preventScroll: true });
+    why.scrollIntoView({ block: "nearest" });
+  };
   const draw = () => {
     view.title(actionLabel(event.action));
-    put(view.root, back(view.from), heading(event), tools(event), card("About", about(event)), special(event), change(event), http(event), rest(event), raw(event));
+    put(view.root, back(view.from), heading(event), tools(event, () => attempt(explain)), why, card("About", about(event)), special(event), change(event), http(event), rest(event), raw(event));
   };
   draw();
   view.live(["event"], async (hints) => {
@@ -46,22 +59,37 @@ function heading(event) {
   return h("header.title", {}, h("h1", { class: actionTone(event.action) }, actionLabel(event.action)), text && h("p.lead.text", {}, text));
 }
 
-// tools are what can be done about an event: links to others like it.
-function tools(event) {
+// tools are what can be done about an event: see others like it, learn who was notified and why, and make a rule of it.
+function tools(event, explain) {
   const { name } = actor(event);
   const like = (label, query) => h("a.tool", { href: to(["events"], query) }, icon("search"), label);
   return h("p.tools", {},
     like("Same action", { action: event.action }),
     like("Same app", { app: event.app }),
     name && words(event.user, "username") && like("Same user", { user: name }),
-    event.client_ip && like("Same address", { address: event.client_ip }));
+    event.client_ip && like("Same address", { address: event.client_ip }),
+    mayWrite() && [
+      button(".tool", { onclick: explain }, icon("bell"), "Explain"),
+      button(".tool", { onclick: () => beginRule(event) }, icon("rule"), "Make a rule of this"),
+    ]);
 }
 
-const card = (title, ...content) => h("section.card", {}, h("h2", {}, title), ...content);
-
-// facts is a list of names and values; those without a value are left out.
-const facts = (pairs) => h("dl.facts", {}, pairs.filter(([, value]) => value !== "" && value !== undefined && value !== null && value !== false)
-  .map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd.text", {}, value))));
+// beginRule asks what of the event a rule is to look for, and goes on in the editor.
+function beginRule(event) {
+  const { choices, name } = fromEvent(event);
+  const boxes = choices.map(({ key, label, value, text }) => {
+    const box = h("input", { type: "checkbox", name: key, value, checked: key === "action" });
+    return { box, node: h("label.check.text", {}, box, h("span", {}, `${label}: `, h("b", {}, cut(text, 200)))) };
+  });
+  const dialog = openDialog("Make a rule of this", h("form", {
+    onsubmit: (submitted) => {
+      submitted.preventDefault();
+      dialog.close();
+      go(["rules", "new"], { name, ...Object.fromEntries(boxes.filter(({ box }) => box.checked).map(({ box }) => [box.name, box.value])) });
+    },
+  }, h("fieldset.field", {}, h("legend", {}, "The rule matches events with the same"), boxes.map((one) => one.node)),
+  h("p.hint", {}, "Who is notified, and by what, is chosen next. Nothing is saved yet."), h("footer", {}, h("button.primary", {}, "Go on"))));
+}
 
 function about(event) {
   const { name, note } = actor(event);
