@@ -7,7 +7,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"regexp"
@@ -32,32 +31,29 @@ type asset struct {
 // page serves the admin page out of the binary: "/" and its files, by their paths.
 type page map[string]asset
 
-// contentTypes are those of the kinds of files that a page has: the system's table may not know them, or differ.
+// contentTypes are those of the kinds of files that the page has: the system's table may not know them, or differ.
 var contentTypes = map[string]string{
-	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8",
-	".svg": "image/svg+xml", ".png": "image/png", ".ico": "image/x-icon", ".json": "application/json", ".webmanifest": "application/manifest+json",
+	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// page reads the embedded files. They are part of the binary: one that cannot be served is a fault of the build.
+// page reads the embedded files: the modules as the one script that they are joined to, the others as they are. They are
+// part of the binary: what cannot be served is a fault of the build.
 func (s *server) page() page {
-	p := page{}
-	err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		body, err := web.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		route := strings.TrimPrefix(name, "web")
-		if route == "/index.html" {
-			route = "/"
-		}
-		p[route] = newAsset(name, body)
-		return nil
-	})
+	files, err := fs.Sub(web, "web")
 	if err != nil {
 		panic(err)
+	}
+	script, err := join(files, "app.js")
+	if err != nil {
+		panic(err)
+	}
+	p := page{"/app.js": newAsset("app.js", script)}
+	for route, name := range map[string]string{"/": "index.html", "/style.css": "style.css", "/icon.svg": "icon.svg"} {
+		body, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err)
+		}
+		p[route] = newAsset(name, body)
 	}
 	return p
 }
@@ -65,23 +61,15 @@ func (s *server) page() page {
 // commentLines are the lines of a script that say something to those who read its source: nobody's browser needs them.
 var commentLines = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
 
-// withoutComments is a file as it is served.
-func withoutComments(name string, body []byte) []byte {
-	if path.Ext(name) != ".js" {
-		return body
-	}
-	return commentLines.ReplaceAll(body, nil)
+// withoutComments is a script as it is served.
+func withoutComments(script []byte) []byte {
+	return commentLines.ReplaceAll(script, nil)
 }
 
 // newAsset prepares a file, so that answering it is no work.
 func newAsset(name string, body []byte) asset {
-	body = withoutComments(name, body)
-	contentType, known := contentTypes[path.Ext(name)]
-	if !known {
-		contentType = mime.TypeByExtension(path.Ext(name))
-	}
 	sum := sha256.Sum256(body)
-	return asset{body: body, gzipped: compress(body), contentType: contentType, etag: hex.EncodeToString(sum[:8])}
+	return asset{body: body, gzipped: compress(body), contentType: contentTypes[path.Ext(name)], etag: hex.EncodeToString(sum[:8])}
 }
 
 // compress gzips as small as gzip can.

@@ -3,18 +3,18 @@ import { get, post, remove } from "./api.js";
 
 const path = "api/belfry/session/";
 
-// session is what the server says of the session: user is null when nobody is signed in.
-export let session = { user: null, scopes: [], has_password: false, session: null };
+const nobody = { user: null, scopes: [], has_password: false, session: null };
+
+// session is what the server says of the session, always the same object: user is null when nobody is signed in.
+export const session = { ...nobody };
 
 export async function load() {
-  session = await get(path);
-  return session;
+  return Object.assign(session, await get(path));
 }
 
 // signIn takes { username, password } or { token }.
 export async function signIn(values) {
-  session = await post(path, values);
-  return session;
+  return Object.assign(session, await post(path, values));
 }
 
 export async function signOut() {
@@ -24,7 +24,7 @@ export async function signOut() {
 
 // forget is what is left to do when the server has ended the session.
 export function forget() {
-  session = { user: null, scopes: [], has_password: false, session: null };
+  Object.assign(session, nobody);
 }
 
 // mayRead: the log, rules and what else belongs to everybody. mayWrite: change them. mayOwn: one's own password, sessions and
