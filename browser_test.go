@@ -468,7 +468,7 @@ func TestBrowserPageShowsPlainUsersTheirOwnAffairsOnly(t *testing.T) {
 }
 
 func TestThePageMakesNoMarkupOutOfText(t *testing.T) {
-	for name, file := range (&server{}).page() {
+	for name, file := range newPage() {
 		for _, forbidden := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", `"style",`, "DOMParser"} {
 			if bytes.Contains(file.body, []byte(forbidden)) {
 				t.Errorf("%s has %s", name, forbidden)

@@ -29,7 +29,7 @@ func (s *server) handler() http.Handler {
 			router.Handle(bare, http.HandlerFunc(addSlash))
 		}
 	}
-	page := s.page()
+	page := newPage()
 	for _, name := range page.paths() {
 		router.Handle(name, page)
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"belfry/internal/drf"
@@ -36,9 +37,9 @@ var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// page reads the embedded files: the modules as the one script that they are joined to, the others as they are. They are
+// newPage reads the embedded files, once for all servers of a process: the modules as the one script that they are joined to, the others as they are. They are
 // part of the binary: what cannot be served is a fault of the build.
-func (s *server) page() page {
+var newPage = sync.OnceValue(func() page {
 	files, err := fs.Sub(web, "web")
 	if err != nil {
 		panic(err)
@@ -56,7 +57,7 @@ func (s *server) page() page {
 		p[route] = newAsset(name, body)
 	}
 	return p
-}
+})
 
 // commentLines are the lines of a script that say something to those who read its source: nobody's browser needs them.
 var commentLines = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)

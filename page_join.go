@@ -18,8 +18,8 @@ var (
 	importForm  = regexp.MustCompile(`(?m)^import (?:\{([^{}]*)\}|\* as (\w+)) from "([^"]+)";$`)
 	namedForm   = regexp.MustCompile(`^(\w+)(?: as (\w+))?$`)
 	exportForm  = regexp.MustCompile(`(?m)^export ((?:(?:async )?function|const|class) (\w+))`)
-	laterForm   = regexp.MustCompile(`(=>|await) import\("([^"]+)"\)`)
-	otherForms  = regexp.MustCompile(`(?m)^(?:import|export|await)\b.*|.*\bimport\s*[(.].*`)
+	laterForm   = regexp.MustCompile(` import\("([^"]+)"\)`)
+	otherForms  = regexp.MustCompile(`(?m)^(?:import|export|await)\b.*|\bimport\s*[(.].*`)
 	indentation = regexp.MustCompile(`(?m)^[ \t]+`)
 )
 
@@ -107,9 +107,9 @@ func (j *joiner) function(name, text string) (_ string, exports []string, err er
 		return constant
 	})
 	text = replace(laterForm, text, func(found []string) string {
-		from := path.Join(path.Dir(name), found[2])
+		from := path.Join(path.Dir(name), found[1])
 		j.later = append(j.later, from)
-		return fmt.Sprintf("%s $later(%q)", found[1], from)
+		return fmt.Sprintf(" $later(%q)", from)
 	})
 	if line := otherForms.FindString(text); err == nil && line != "" {
 		err = fmt.Errorf("cannot be joined: %s", line)

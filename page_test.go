@@ -15,7 +15,7 @@ const pageBudget = 60_000
 
 func TestThePageIsSmall(t *testing.T) {
 	total := 0
-	for route, file := range (&server{}).page() {
+	for route, file := range newPage() {
 		total += len(file.gzipped)
 		t.Logf("%s: %d bytes gzipped", route, len(file.gzipped))
 		if file.contentType == "" {
@@ -30,7 +30,7 @@ func TestThePageIsSmall(t *testing.T) {
 
 func TestThePageIsFourFilesAndNothingElse(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
-		script := (&server{}).page()["/app.js"].body
+		script := newPage()["/app.js"].body
 		err := fs.WalkDir(web, "web", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
@@ -80,7 +80,7 @@ func TestThePageIsCompressedForThoseWhoTakeThat(t *testing.T) {
 			t.Cleanup(func() { answer.Body.Close() })
 			return answer
 		}
-		want := (&server{}).page()["/app.js"].body
+		want := newPage()["/app.js"].body
 		tags := map[string]string{}
 		for accepted, compressed := range map[string]bool{
 			"": false, "gzip": true, "br, gzip": true, "GZIP;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0": false, "identity": false, "x-gzip": false, "deflate, br": false,
