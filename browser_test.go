@@ -134,16 +134,20 @@ func (b *tab) ask(expression string) any {
 	return value
 }
 
-// until waits until an expression is true in the page.
+// until waits until an expression is true in the page. One that throws is not true yet.
 func (b *tab) until(expression string) {
 	b.t.Helper()
 	done := b.ask(`new Promise((resolve) => {
 		const begun = Date.now();
-		const look = () => (` + expression + `) ? resolve(true) : Date.now() - begun > 20000 ? resolve(false) : setTimeout(look, 20);
+		const look = () => {
+			let found = false, thrown = "";
+			try { found = ` + expression + `; } catch (error) { thrown = ": " + error; }
+			found ? resolve(true) : Date.now() - begun > 20000 ? resolve("never" + thrown) : setTimeout(look, 20);
+		};
 		look();
 	})`)
 	if done != true {
-		b.t.Fatalf("it never became true: %s\nThe page shows: %v", expression, b.ask("location.href + '\\n' + document.body.innerText.slice(0, 1500)"))
+		b.t.Fatalf("it never became true (%v): %s\nThe page shows: %v", done, expression, b.ask("location.href + '\\n' + document.body.innerText.slice(0, 1500)"))
 	}
 }
 
