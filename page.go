@@ -37,8 +37,8 @@ var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// newPage reads the embedded files, once for all servers of a process: the modules as the one script that they are joined to, the others as they are. They are
-// part of the binary: what cannot be served is a fault of the build.
+// newPage reads the embedded files, once for all servers of a process: the modules as the one script that they are joined
+// to, the others as they are. They are part of the binary: what cannot be served is a fault of the build.
 var newPage = sync.OnceValue(func() page {
 	files, err := fs.Sub(web, "web")
 	if err != nil {

@@ -42,7 +42,7 @@ export async function open(view) {
   };
   put(view.root, back(view, "rules", "Rules"), h("header.title", {}, heading), status,
     card("Whom it tells, and how", mayWrite() ? settings(rule, groups, transports, fresh, saved) : h("p", {}, `Severity: ${rule.severity}`)),
-    conditions && conditions.node, conditions && mayWrite() && [dryRun(rule), h("p", {}, dangerous("Delete the rule", () => attempt(() => discard(rule))))]);
+    conditions && conditions.node, conditions && mayWrite() && [dryRun(rule), h("p", {}, dangerous("Delete the rule", () => attempt(() => discard(rule, conditions))))]);
   if (fresh) return undefined;
   view.live(["binding", "policy", "rule"], () => conditions.refresh());
   await Promise.all([showStatus(), conditions.read()]);
@@ -50,9 +50,15 @@ export async function open(view) {
   return undefined;
 }
 
-async function discard(rule) {
+async function discard(rule, conditions) {
   if (!await confirm(`Delete the rule “${rule.name}”?`, "Its conditions go with it; policies stay. What it has told people stays too.", "Delete")) return;
-  await remove(`${paths.rules}${rule.pk}/`);
+  conditions.gone = true; // the hint that it is may come first: there is nothing left to read then
+  try {
+    await remove(`${paths.rules}${rule.pk}/`);
+  } catch (error) {
+    conditions.gone = false;
+    throw error;
+  }
   say("The rule was deleted.");
   go(["rules"]);
 }
@@ -97,9 +103,9 @@ class Conditions {
     this.node = card("When it fires", this.list, this.place, mayWrite() && h("p", {}, this.add));
   }
 
-  // refresh reads again what others have changed, unless something is being edited here.
+  // refresh reads again what others have changed, unless something is being edited here or the rule is gone.
   refresh() {
-    if (!this.editing) attempt(() => this.read());
+    if (!this.editing && !this.gone) attempt(() => this.read());
   }
 
   async read() {
