@@ -119,6 +119,8 @@ func browseDemo(t *testing.T) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hook := f.must(201, "POST", "/api/v3/events/transports/", `{"name":"on-call","mode":"webhook","webhook_url":"http://127.0.0.1:1/"}`).str("pk")
+	f.must(400, "POST", "/api/v3/events/transports/"+hook+"/test/", "") // nobody listens there: a delivery that failed
 	b := newTab(t, f, browser)
 	b.signIn(adminKey)
 	return b
