@@ -173,13 +173,23 @@ func TestBrowserPageRunsNothingOfAnyView(t *testing.T) {
 		}
 	}
 	b.f.must(201, "POST", eventsPath, string(marshal(map[string]any{"action": "configuration_error", "app": hostile()[0], "context": map[string]any{"message": hostile()[2]}})))
+	for b.f.must(200, "GET", "/api/belfry/deliveries/?search=all&state=pending&ordering=created", "").get("results", 0, "attempt_count") == 0.0 {
+		// every receiver is to have answered once
+	}
 	b.signIn(adminKey)
+	answers := 0
 	opened := b.everyView(80, func(hash string) {
 		b.ask(`for (const one of document.querySelectorAll("main details")) one.open = true`)
 		b.ask(`for (const one of document.querySelectorAll("main button")) if (/^(Explain|Make a rule of this|Test|Preview|Dry run|Try)/.test(one.textContent) && !one.disabled) one.click()`)
 		b.settle()
 		b.ask(`for (const one of document.querySelectorAll("dialog")) one.close()`)
+		if strings.HasPrefix(hash, "#/deliveries/") && b.ask(`[...document.querySelectorAll("main [aria-label^='Answer to attempt']")].some((one) => one.textContent)`) == true {
+			answers++
+		}
 	})
+	if answers < 40 {
+		t.Errorf("only %d views of a delivery showed what the receiver answered", answers)
+	}
 	if opened < 100 {
 		t.Errorf("only %d views were opened", opened)
 	}

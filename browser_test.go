@@ -141,7 +141,7 @@ func (b *tab) until(expression string) {
 		const begun = Date.now();
 		const look = () => {
 			let found = false, thrown = "";
-			try { found = ` + expression + `; } catch (error) { thrown = ": " + error; }
+			try { found = (` + expression + `); } catch (error) { thrown = ": " + error; }
 			found ? resolve(true) : Date.now() - begun > 20000 ? resolve("never" + thrown) : setTimeout(look, 20);
 		};
 		look();
