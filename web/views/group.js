@@ -15,7 +15,7 @@ import { marks, path as users } from "./users.js";
 export async function open(view) {
   const own = `${path}${encodeURIComponent(view.args[0])}/`;
   const top = () => back(view, "Groups", to(["groups"]));
-  let group;
+  let group, gone = false;
   try {
     group = await get(own, { include_users: false }, view.signal);
   } catch (error) {
@@ -53,7 +53,13 @@ export async function open(view) {
 
   const discard = async () => {
     if (!await confirm(`Delete the group “${group.name}”?`, "Its members stay. Rules that notify it notify nobody from then on.", "Delete")) return;
-    await remove(own);
+    gone = true; // the hint that it is may come first: nobody can be asked for by it then
+    try {
+      await remove(own);
+    } catch (error) {
+      gone = false;
+      throw error;
+    }
     say("The group was deleted.");
     go(["groups"]);
   };
@@ -72,7 +78,7 @@ export async function open(view) {
   named();
   put(view.root, top(), h("header.title.narrow", {}, title, tag),
     card("Members", list.node, mayWrite() && adder((pk) => change("add_user", pk))), mayWrite() && card("Group", await edit()));
-  view.live(["group", "user"], () => attempt(list.read));
+  view.live(["group", "user"], () => { if (!gone) attempt(list.read); });
   await list.read();
 }
 
