@@ -55,6 +55,41 @@ func TestBrowserPageLooksAfterUsersAndGroups(t *testing.T) {
 	b.quiet("status of 400", "status of 404")
 }
 
+// TestBrowserPageOfADeletedGroupComplainsOfNothing lets the hint of a deletion come before its answer, and then from
+// somebody else.
+func TestBrowserPageOfADeletedGroupComplainsOfNothing(t *testing.T) {
+	b := browse(t)
+	group := func(name string) string {
+		return b.f.must(201, "POST", "/api/v3/core/groups/", `{"name":"`+name+`"}`).str("pk")
+	}
+	own, other := group("Own"), group("Other")
+	b.signIn(adminKey)
+	b.show("#/groups/" + own)
+	b.shows("Nobody is in this group.", "Live")
+	b.ask(`{
+		const real = fetch;
+		window.fetch = async (path, options) => {
+			const answer = await real(path, options);
+			if (options.method === "DELETE") await new Promise((done) => setTimeout(done, 1000));
+			return answer;
+		};
+	}`)
+	b.click("Delete the group")
+	b.click("Delete")
+	b.shows("The group was deleted.")
+	b.until(`location.hash === "#/groups"`)
+	b.quiet()
+
+	b.show("#/groups/" + other)
+	b.shows("Nobody is in this group.")
+	b.f.must(204, "DELETE", "/api/v3/core/groups/"+other+"/", "")
+	b.shows("There is no such group.")
+	if b.ask(`document.querySelectorAll(".toast.bad").length`) != 0.0 {
+		t.Error("the page complains")
+	}
+	b.quiet("status of 400")
+}
+
 func TestBrowserPageMakesATokenAndShowsItOnce(t *testing.T) {
 	b := browse(t)
 	b.f.user("mira")

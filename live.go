@@ -181,7 +181,7 @@ func (f *follower) gather() ([]live.Hint, live.Reason) {
 }
 
 // mayNot looks at the caller's rights anew, and answers why the stream ends; "" where it goes on. Who has become
-// somebody with other rights comes again as that.
+// somebody else, or somebody with other rights, comes again as that.
 func (f *follower) mayNot() live.Reason {
 	caller, ok, err := f.server.identity.Again(f.request.Context(), f.caller)
 	switch {
@@ -190,7 +190,7 @@ func (f *follower) mayNot() live.Reason {
 		return live.Stopping
 	case err != nil || !ok || !inbox.allows(caller, http.MethodGet):
 		return reasonEnded
-	case caller.Superuser != f.caller.Superuser || caller.Scopes != f.caller.Scopes:
+	case caller.User.PK != f.caller.User.PK, caller.Superuser != f.caller.Superuser, caller.Scopes != f.caller.Scopes:
 		return live.Stopping
 	}
 	return ""

@@ -197,6 +197,7 @@ func TestInboxChangesAreToldToTheirOwner(t *testing.T) {
 // TestAStreamEndsWithTheRightToIt takes rights away under an open stream: it says so and ends, and tells nothing more.
 func TestAStreamEndsWithTheRightToIt(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
+		heir, _ := f.person("heir", "inbox")
 		user := func(pk int64) string { return fmt.Sprintf("/api/v3/core/users/%d/", pk) }
 		for i, c := range []struct {
 			name, reason string
@@ -211,6 +212,9 @@ func TestAStreamEndsWithTheRightToIt(t *testing.T) {
 			}},
 			{"token may only post", "ended", "token", func(_ int64, name string, _ *browser) {
 				f.must(200, "PATCH", "/api/v3/core/tokens/"+name+"-inbox/", `{"scopes":["ingest"]}`)
+			}},
+			{"token is somebody else's", "stopping", "token", func(_ int64, name string, _ *browser) {
+				f.must(200, "PATCH", "/api/v3/core/tokens/"+name+"-inbox/", fmt.Sprintf(`{"user":%d}`, heir))
 			}},
 			{"user disabled", "ended", "token", func(pk int64, _ string, _ *browser) { f.must(200, "PATCH", user(pk), `{"is_active":false}`) }},
 			{"user deleted", "ended", "session", func(pk int64, _ string, _ *browser) { f.must(204, "DELETE", user(pk), "") }},

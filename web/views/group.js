@@ -15,12 +15,13 @@ import { marks, path as users } from "./users.js";
 export async function open(view) {
   const own = `${path}${encodeURIComponent(view.args[0])}/`;
   const top = () => back(view, "Groups", to(["groups"]));
-  let group;
+  const missing = () => put(view.root, top(), h("div.empty", {}, h("p", {}, "There is no such group.")));
+  let group, gone = false;
   try {
     group = await get(own, { include_users: false }, view.signal);
   } catch (error) {
     if (error.status !== 404) throw error;
-    view.root.append(top(), h("div.empty", {}, h("p", {}, "There is no such group.")));
+    missing();
     return;
   }
   const title = h("h1.text");
@@ -53,7 +54,13 @@ export async function open(view) {
 
   const discard = async () => {
     if (!await confirm(`Delete the group “${group.name}”?`, "Its members stay. Rules that notify it notify nobody from then on.", "Delete")) return;
-    await remove(own);
+    gone = true; // the hint that it is may come first: no user is asked for by it then
+    try {
+      await remove(own);
+    } catch (error) {
+      gone = false;
+      throw error;
+    }
     say("The group was deleted.");
     go(["groups"]);
   };
@@ -72,7 +79,11 @@ export async function open(view) {
   named();
   put(view.root, top(), h("header.title.narrow", {}, title, tag),
     card("Members", list.node, mayWrite() && adder((pk) => change("add_user", pk))), mayWrite() && card("Group", await edit()));
-  view.live(["group", "user"], () => attempt(list.read));
+  const again = () => list.read().catch((error) => {
+    if (error.status !== 400) throw error;
+    missing(); // somebody else has deleted it: no user is asked for by it any more
+  });
+  view.live(["group", "user"], () => { if (!gone) attempt(again); });
   await list.read();
 }
 
