@@ -260,6 +260,21 @@ func TestBrowserPageKeepsWhatWasTypedWhenTheSessionEnds(t *testing.T) {
 	b.quiet("status of 403")
 }
 
+func TestBrowserPageIsMadeAnewForWhoSignsInWithOtherRights(t *testing.T) {
+	b := browse(t)
+	b.signIn(adminKey)
+	b.visit("#/inbox")
+	b.until(`document.querySelector("nav a[href='#/rules']")`)
+	for _, one := range b.f.must(200, "GET", "/api/belfry/sessions/", "").get("results").([]any) {
+		b.f.must(204, "DELETE", "/api/belfry/sessions/"+one.(map[string]any)["pk"].(string)+"/", "")
+	}
+	b.shows("Your session has ended.")
+	b.fill("Token", b.f.token(1, "phone", "inbox"))
+	b.press("\r")
+	b.until(`document.querySelector("nav a[href='#/inbox']") && !document.querySelector("nav a[href='#/rules']")`)
+	b.quiet("status of 403")
+}
+
 func TestBrowserPageShowsWhatHappensWithoutAReload(t *testing.T) {
 	b := browse(t)
 	b.signIn(adminKey)

@@ -174,6 +174,13 @@ function bar(shown) {
   return h("nav.bar", { "aria-label": "Main, small" }, first.map(linkTo), button("", { onclick: more }, icon("more"), h("span", {}, "More")));
 }
 
+// renew ends what ran for whoever was signed in, and shows the page to whoever is now.
+function renew() {
+  out.abort();
+  out = new AbortController();
+  begin();
+}
+
 // welcome shows the sign-in.
 async function welcome() {
   out.abort();
@@ -193,13 +200,14 @@ async function ask() {
   asking = true;
   live.stop();
   const { panel } = await import("./views/signin.js");
-  const before = session.user.pk;
+  const who = () => JSON.stringify([session.user.pk, session.user.is_superuser, session.scopes]);
+  const before = who();
   const dialog = openDialog("Sign in again", h("p", {}, "Your session has ended. What you have typed is still there."), panel(() => dialog.close("in")));
   dialog.addEventListener("close", () => {
     asking = false;
     if (dialog.returnValue !== "in") welcome();
-    else if (session.user.pk !== before) begin();
-    else live.start(); // which reads every view again
+    else if (who() === before) live.start(); // which reads every view again
+    else renew();
   });
 }
 
