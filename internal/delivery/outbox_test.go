@@ -17,6 +17,7 @@ import (
 
 	"belfry/internal/script"
 	"belfry/internal/sqldb"
+	"belfry/internal/sqldb/sqldbtest"
 )
 
 // claimed claims by the worker's clock.
@@ -125,10 +126,8 @@ func TestWorkersBesideEachOtherClaimEachDeliveryOnce(t *testing.T) {
 
 // TestAClaimPassesOverWhatAnotherOneHolds claims while another claim is not committed yet.
 func TestAClaimPassesOverWhatAnotherOneHolds(t *testing.T) {
-	eachRig(t, func(t *testing.T, r *rig) {
-		if !r.db.Postgres() {
-			t.Skip("SQLite has one writer at a time")
-		}
+	sqldbtest.OnPostgres(t, func(t *testing.T, db *sqldb.DB) {
+		r := newRig(t, db)
 		r.transport("ops", nil)
 		ids := r.deliver(4, "ops")
 		claiming, done := make(chan struct{}), make(chan struct{})
@@ -161,10 +160,8 @@ func TestAClaimPassesOverWhatAnotherOneHolds(t *testing.T) {
 }
 
 func TestWorkersOfSeveralProcessesSendEachDeliveryOnce(t *testing.T) {
-	eachRig(t, func(t *testing.T, r *rig) {
-		if !r.db.Postgres() {
-			t.Skip("one process has a SQLite file open")
-		}
+	sqldbtest.OnPostgres(t, func(t *testing.T, db *sqldb.DB) {
+		r := newRig(t, db)
 		in := r.transport("ops", nil)
 		ids := r.deliver(100, "ops")
 		for range 3 {

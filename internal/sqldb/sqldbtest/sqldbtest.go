@@ -31,6 +31,13 @@ func Each(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
 	})
 }
 
+// OnPostgres runs test on a fresh PostgreSQL database alone, for what several connections or processes do to each
+// other there: SQLite has one writer and belongs to one process. It is skipped without a server.
+func OnPostgres(t *testing.T, test func(t *testing.T, db *sqldb.DB)) {
+	t.Helper()
+	test(t, open(t, Postgres(t), sqldb.Options{Schema: Schema(t)}))
+}
+
 // EachURL is Each for tests that open the database themselves: the URL names one that does not exist yet or is empty.
 func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
