@@ -202,25 +202,30 @@ func (f *fixture) waiting() (n int) {
 	return n
 }
 
+// withoutRules writes events whose rules have not run: whoever made them has gone, as if the process had ended after the commit.
+func (f *fixture) withoutRules(n int) (events []Event) {
+	f.t.Helper()
+	gone, cancel := context.WithCancel(f.t.Context())
+	cancel()
+	for range n {
+		err := f.db.Write(f.t.Context(), func(tx *sqldb.Tx) error {
+			counts := tally{}
+			e, err := f.server.recorder.commit(gone, tx, newPlan(Event{Action: "model_updated", App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginTrail}), counts)
+			events = append(events, e)
+			return errors.Join(err, counts.write(tx))
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return events
+}
+
 func TestRulesOfAnEventRunLaterWhereTheyCouldNotAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.trailRule()
 		f.forget()
-		recorder := f.server.recorder
-		gone, cancel := context.WithCancel(t.Context())
-		cancel() // whoever made the change has gone: as if the process had ended after the commit
-		var events []Event
-		for range 3 {
-			err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-				counts := tally{}
-				e, err := recorder.commit(gone, tx, newPlan(Event{Action: "model_updated", App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginTrail}), counts)
-				events = append(events, e)
-				return errors.Join(err, counts.write(tx))
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		recorder, events := f.server.recorder, f.withoutRules(3)
 		f.must(204, "DELETE", eventsPath+events[2].PK+"/", "") // its rules will not run
 		if n := f.waiting(); n != 2 {
 			t.Fatalf("%d events wait, not two", n)
@@ -361,21 +366,7 @@ func TestAnEventWhoseRulesCannotRunHoldsUpNoOther(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		f.trailRule()
 		f.forget()
-		recorder := f.server.recorder
-		gone, cancel := context.WithCancel(t.Context())
-		cancel()
-		var events []Event
-		for range 2 {
-			err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-				counts := tally{}
-				e, err := recorder.commit(gone, tx, newPlan(Event{Action: "model_updated", App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginTrail}), counts)
-				events = append(events, e)
-				return errors.Join(err, counts.write(tx))
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		recorder, events := f.server.recorder, f.withoutRules(2)
 		err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
 			_, err := tx.Exec("CREATE UNIQUE INDEX refused ON notification (event_pk, severity) WHERE event_pk = '" + events[0].PK + "'")
 			if err == nil { // its only notification
