@@ -1,9 +1,6 @@
 package sqldb
 
-import (
-	"context"
-	"fmt"
-)
+import "belfry/internal/sqlite"
 
 const (
 	// checkpointPages is how many pages the log may hold that the database does not.
@@ -12,44 +9,26 @@ const (
 	restartPages = journalSizeLimit / 4096
 )
 
-// walState is SQLite's answer about its log, in pages.
-type walState struct{ busy, log, done int64 }
-
 // checkpoint moves the log into the database when enough of it has come
 // together. SQLite would do so by itself, but it keeps to itself what went wrong, a failed fsync included.
 func (w *writer) checkpoint() {
 	if w.conn == nil {
 		return
 	}
-	state, err := w.conn.checkpoint("NOOP")
-	if err == nil && state.log-state.done >= checkpointPages {
-		state, err = w.conn.checkpoint("PASSIVE")
+	log, done, _, err := w.conn.Checkpoint(sqlite.CheckpointNoop)
+	if err == nil && log-done >= checkpointPages {
+		log, _, _, err = w.conn.Checkpoint(sqlite.CheckpointPassive)
 	}
-	if err == nil && state.log >= w.restartAt {
+	if err == nil && log >= w.restartAt {
 		w.restartAt = restartPages
-		if state, err = w.conn.checkpoint("RESTART"); err == nil && state.busy != 0 {
+		busy := false
+		if log, _, busy, err = w.conn.Checkpoint(sqlite.CheckpointRestart); err == nil && busy {
 			// Some reader is slow. Waiting for it again after every write would stop the writes.
-			w.restartAt = 2 * state.log
+			w.restartAt = 2 * log
 		}
 	}
 	if err != nil {
 		w.health.note(err)
 		w.discard()
 	}
-}
-
-// checkpoint runs one checkpoint; NOOP only asks.
-func (c *sqliteConn) checkpoint(mode string) (state walState, err error) {
-	rows, err := c.query(context.Background(), "PRAGMA wal_checkpoint("+mode+")", nil)
-	if err != nil {
-		return state, err
-	}
-	defer rows.Close()
-	if !rows.Next() {
-		return state, fmt.Errorf("sqldb: the checkpoint answered nothing: %w", classifySQLite(rows.Err()))
-	}
-	if err := rows.Scan(&state.busy, &state.log, &state.done); err != nil {
-		return state, err
-	}
-	return state, nil
 }

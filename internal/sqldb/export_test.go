@@ -1,5 +1,7 @@
 package sqldb
 
+import "belfry/internal/sqlite"
+
 // OnDisk answers opt for a database on the SQLite file system of that name.
 func OnDisk(opt Options, vfs string) Options {
 	opt.vfs = vfs
@@ -7,10 +9,10 @@ func OnDisk(opt Options, vfs string) Options {
 }
 
 // Statements is the number of prepared statements that the writer keeps.
-func Statements(db *DB) int { return len(db.backend.(*sqliteDB).writer.conn.statements) }
+func Statements(db *DB) int { return db.backend.(*sqliteDB).writer.conn.Statements() }
 
 // StatementLimit bounds them.
-const StatementLimit = statementLimit
+const StatementLimit = sqlite.StatementLimit
 
 // QueueLimit is how many writes may wait.
 const QueueLimit = queueLimit

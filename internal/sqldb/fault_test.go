@@ -10,7 +10,7 @@ import (
 
 	"belfry/internal/sqldb"
 
-	"modernc.org/sqlite"
+	"belfry/internal/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 

@@ -16,7 +16,7 @@ import (
 	"belfry/internal/sqldb"
 	"belfry/internal/sqldb/sqldbtest"
 
-	"modernc.org/sqlite"
+	"belfry/internal/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -126,7 +126,6 @@ func TestOneWriteNeverHurtsTheOthersOfItsGroup(t *testing.T) {
 		name   string
 		middle func(tx *sqldb.Tx) error
 		want   func(err error) bool
-		lost   bool // SQLite rolls the whole transaction back
 		keeps  bool // what the middle one wrote stays
 	}{
 		{name: "it succeeds", middle: func(tx *sqldb.Tx) error { return nil },
@@ -144,7 +143,7 @@ func TestOneWriteNeverHurtsTheOthersOfItsGroup(t *testing.T) {
 		{name: "it breaks a constraint that is checked at the end", middle: func(tx *sqldb.Tx) error {
 			_, err := tx.Exec("INSERT INTO late (name, note) VALUES ('l', 'none')")
 			return err
-		}, lost: true, want: func(err error) bool {
+		}, want: func(err error) bool {
 			_, ok := errors.AsType[*sqldb.ForeignKeyError](err)
 			return ok && !errors.Is(err, sqldb.ErrStorage)
 		}},
@@ -154,15 +153,15 @@ func TestOneWriteNeverHurtsTheOthersOfItsGroup(t *testing.T) {
 			_, err := tx.Query("INSERT INTO note (name, body) VALUES ('x', ''), ('y', '') RETURNING name")
 			return err
 		}, want: func(err error) bool { return err == nil }, keeps: true},
-		{name: "it fills the disk", middle: fill, lost: true, want: func(err error) bool {
+		{name: "it fills the disk", middle: fill, want: func(err error) bool {
 			full, ok := errors.AsType[*sqlite.Error](err)
 			return errors.Is(err, sqldb.ErrStorage) && ok && full.Code() == sqlite3.SQLITE_FULL
 		}},
-		{name: "it fills the disk and returns its own error", middle: func(tx *sqldb.Tx) error { _ = fill(tx); return errMine }, lost: true,
+		{name: "it fills the disk and returns its own error", middle: func(tx *sqldb.Tx) error { _ = fill(tx); return errMine },
 			want: func(err error) bool { return errors.Is(err, sqldb.ErrStorage) && errors.Is(err, errMine) }},
-		{name: "it fills the disk and says nothing", middle: func(tx *sqldb.Tx) error { _ = fill(tx); return nil }, lost: true,
+		{name: "it fills the disk and says nothing", middle: func(tx *sqldb.Tx) error { _ = fill(tx); return nil },
 			want: func(err error) bool { return errors.Is(err, sqldb.ErrStorage) }},
-		{name: "it fills the disk and goes on", middle: func(tx *sqldb.Tx) error { _ = fill(tx); return insert("after")(tx) }, lost: true,
+		{name: "it fills the disk and goes on", middle: func(tx *sqldb.Tx) error { _ = fill(tx); return insert("after")(tx) },
 			want: func(err error) bool { return errors.Is(err, sqldb.ErrStorage) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -184,11 +183,40 @@ func TestOneWriteNeverHurtsTheOthersOfItsGroup(t *testing.T) {
 				if !slices.Contains(got, "first") || !slices.Contains(got, "third") || slices.Contains(got, "after") || slices.Contains(got, "middle") != test.keeps {
 					t.Errorf("stored are %v", got)
 				}
-				if want := map[bool]int{false: 1, true: 2}[test.lost]; runs != want {
+				// Whoever fails after it has written has the group run once more.
+				if want := map[bool]int{false: 2, true: 1}[test.keeps]; runs != want {
 					t.Errorf("the first ran %d times, want %d", runs, want)
 				}
 				if err := db.Write(ctx, insert("later")); err != nil {
 					t.Errorf("a later write: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestAWriteThatFailsBeforeItWritesCostsTheOthersNothing as most do that fail: what they are about is not there, or is
+// there already.
+func TestAWriteThatFailsBeforeItWritesCostsTheOthersNothing(t *testing.T) {
+	for name, middle := range map[string]func(tx *sqldb.Tx) error{
+		"it finds nothing": func(tx *sqldb.Tx) error {
+			var body string
+			return tx.Row("SELECT body FROM note WHERE name = 'none'", nil, &body)
+		},
+		"its only statement fails": insert("first"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				db := openNotes(t, tempPath(t), testOptions(t))
+				ctx := context.Background()
+				runs := 0
+				errs := together(db, []context.Context{ctx, ctx, ctx},
+					func(tx *sqldb.Tx) error { runs++; return insert("first")(tx) }, middle, insert("third"))
+				if errs[0] != nil || errs[1] == nil || errs[2] != nil {
+					t.Errorf("they were answered %v", errs)
+				}
+				if got := names(t, db); !slices.Equal(got, []string{"first", "third"}) || runs != 1 {
+					t.Errorf("stored are %v, after %d runs", got, runs)
 				}
 			})
 		})

@@ -2,8 +2,6 @@ package sqldb
 
 import (
 	"bufio"
-	"context"
-	"database/sql"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -100,37 +98,37 @@ func addSection(list []migration, line string) ([]migration, error) {
 	return list, nil
 }
 
-// execer is where a migration runs: a *sql.Conn or a *sql.Tx.
-type execer interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 const versionTable = `CREATE TABLE IF NOT EXISTS schema_version (
     version BIGINT PRIMARY KEY,
     why     TEXT NOT NULL,
     applied BIGINT NOT NULL
 )`
 
-// apply runs one migration and writes its row. The caller has a transaction open.
-func (m migration) apply(ctx context.Context, tx execer, database string, now int64) error {
+// apply runs one migration and writes its row.
+func (m migration) apply(tx *Tx, database string, now int64) error {
 	if script := m.script(database); strings.TrimSpace(script) != "" {
-		if _, err := tx.ExecContext(ctx, script); err != nil {
+		if err := tx.run.script(script); err != nil {
 			return fmt.Errorf("migration %d (%s): %w", m.version, m.why, err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO schema_version (version, why, applied) VALUES ($1, $2, $3)", m.version, m.why, now)
+	_, err := tx.Exec("INSERT INTO schema_version (version, why, applied) VALUES ($1, $2, $3)", m.version, m.why, now)
 	if err != nil {
 		return fmt.Errorf("migration %d (%s): its row: %w", m.version, m.why, err)
 	}
 	return nil
 }
 
+// currentVersion is schemaVersion for a database that may be empty.
+func currentVersion(tx *Tx) (int, error) {
+	if err := tx.run.script(versionTable); err != nil {
+		return 0, err
+	}
+	return schemaVersion(tx)
+}
+
 // schemaVersion is the newest migration that the database has, or 0.
-func schemaVersion(ctx context.Context, tx execer) (int, error) {
-	var version int
-	err := tx.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM schema_version").Scan(&version)
-	if err != nil {
+func schemaVersion(tx *Tx) (version int, err error) {
+	if err = tx.Row("SELECT coalesce(max(version), 0) FROM schema_version", nil, &version); err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}
 	return version, nil

@@ -21,6 +21,7 @@ import (
 	"belfry/internal/sqldb/sqldbtest"
 
 	"github.com/google/go-cmp/cmp"
+	_ "modernc.org/sqlite" // another way into the file
 )
 
 // folder is the content of every file of a directory but the lock's.

@@ -68,8 +68,8 @@ func openPostgres(ctx context.Context, url string, opt Options, migrations []mig
 func (db *postgresDB) migrate(ctx context.Context, migrations []migration, seed func(tx *Tx) error) (created bool, err error) {
 	for {
 		done := false
-		err := db.locked(ctx, func(tx *sql.Tx) error {
-			version, err := db.version(ctx, tx)
+		err := db.locked(ctx, func(tx *Tx) error {
+			version, err := currentVersion(tx)
 			if err != nil {
 				return err
 			}
@@ -78,12 +78,12 @@ func (db *postgresDB) migrate(ctx context.Context, migrations []migration, seed 
 			}
 			if version == 0 {
 				created, done = true, true
-				return db.make(ctx, tx, migrations, seed)
+				return makePostgres(tx, migrations, seed, db.clock)
 			}
 			if done = version == len(migrations); done {
 				return nil
 			}
-			return migrations[version].apply(ctx, tx, "postgres", db.clock.next())
+			return migrations[version].apply(tx, "postgres", db.clock.next())
 		})
 		if err != nil || done {
 			return created && err == nil, err
@@ -92,40 +92,31 @@ func (db *postgresDB) migrate(ctx context.Context, migrations []migration, seed 
 }
 
 // locked runs fn in a transaction that no other node's migration overlaps.
-func (db *postgresDB) locked(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	tx, err := db.pool.BeginTx(ctx, nil)
+func (db *postgresDB) locked(ctx context.Context, fn func(tx *Tx) error) error {
+	sqlTx, err := db.pool.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	if _, err = tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err == nil {
-		err = fn(tx)
+	if _, err = sqlTx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err == nil {
+		err = db.run(ctx, sqlTx, fn, db.clock.next())
 	}
 	if err != nil {
-		return errors.Join(err, tx.Rollback())
+		return errors.Join(err, sqlTx.Rollback())
 	}
-	return tx.Commit()
+	return sqlTx.Commit()
 }
 
-func (db *postgresDB) version(ctx context.Context, tx *sql.Tx) (int, error) {
-	if _, err := tx.ExecContext(ctx, versionTable); err != nil {
-		return 0, err
-	}
-	return schemaVersion(ctx, tx)
-}
-
-// make runs every migration and the seed in the caller's one transaction: nobody sees a database without its first rows.
-func (db *postgresDB) make(ctx context.Context, sqlTx *sql.Tx, migrations []migration, seed func(tx *Tx) error) error {
+// makePostgres runs every migration and the seed in the caller's one transaction: nobody sees a database without its first rows.
+func makePostgres(tx *Tx, migrations []migration, seed func(tx *Tx) error, clock *clock) error {
 	for _, m := range migrations {
-		if err := m.apply(ctx, sqlTx, "postgres", db.clock.next()); err != nil {
+		if err := m.apply(tx, "postgres", clock.next()); err != nil {
 			return err
 		}
 	}
 	if seed == nil {
 		return nil
 	}
-	tx := &Tx{run: &postgresRun{tx: sqlTx, limit: ctx}, ctx: ctx, now: db.clock.next()}
-	defer tx.end()
-	return call(tx, seed)
+	return seed(tx)
 }
 
 func (db *postgresDB) postgres() bool { return true }
@@ -168,7 +159,7 @@ func stoppedOr(limited context.Context, err error) error {
 
 // run runs fn once on an open transaction.
 func (db *postgresDB) run(ctx context.Context, sqlTx *sql.Tx, fn func(tx *Tx) error, now int64) error {
-	tx := &Tx{run: &postgresRun{tx: sqlTx, limit: ctx}, ctx: ctx, now: now}
+	tx := &Tx{run: &postgresRun{tx: sqlTx, limit: ctx}, now: now}
 	defer tx.end()
 	return call(tx, fn)
 }
@@ -271,14 +262,25 @@ type postgresRun struct {
 	limit context.Context
 }
 
-func (r *postgresRun) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	result, err := r.tx.ExecContext(ctx, query, args...)
-	return result, r.classify(err)
+func (r *postgresRun) exec(query string, args []any) (int64, error) {
+	result, err := r.tx.ExecContext(r.limit, query, args...)
+	if err != nil {
+		return 0, r.classify(err)
+	}
+	return result.RowsAffected()
 }
 
-func (r *postgresRun) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
-	rows, err := r.tx.QueryContext(ctx, query, args...)
-	return rows, r.classify(err)
+func (r *postgresRun) query(query string, args []any) (Rows, error) {
+	rows, err := r.tx.QueryContext(r.limit, query, args...)
+	if err != nil {
+		return nil, r.classify(err)
+	}
+	return rows, nil
+}
+
+func (r *postgresRun) script(text string) error {
+	_, err := r.tx.ExecContext(r.limit, text)
+	return r.classify(err)
 }
 
 func (r *postgresRun) classify(err error) error { return stoppedOr(r.limit, err) }

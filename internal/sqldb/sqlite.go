@@ -40,7 +40,7 @@ func openSQLite(ctx context.Context, path string, opt Options, migrations []migr
 	db := &sqliteDB{file: file, lock: lock, clock: clock, timeout: opt.ReadTimeout, health: newHealth(opt),
 		readers: make(chan *reader, readerCount), quick: make(chan *reader, 1), closed: make(chan struct{})}
 	if created, err = prepareFile(ctx, file, opt, migrations, clock); err == nil {
-		err = db.start(ctx)
+		err = db.start()
 	}
 	if err != nil {
 		return nil, false, errors.Join(fmt.Errorf("database %s: %w", path, err), lock.Close())
@@ -49,21 +49,21 @@ func openSQLite(ctx context.Context, path string, opt Options, migrations []migr
 }
 
 // start opens the connections and checks that they are what they were asked to be.
-func (db *sqliteDB) start(ctx context.Context) error {
-	conn, err := db.file.openWriter(ctx)
+func (db *sqliteDB) start() error {
+	conn, err := db.file.openWriter()
 	if err != nil {
 		return err
 	}
-	if err := checkPragmas(ctx, conn); err != nil {
-		return errors.Join(err, conn.close())
+	if err := checkPragmas(conn); err != nil {
+		return errors.Join(err, conn.Close())
 	}
 	for pool, n := db.readers, readerCount+1; n > 0; n-- {
 		if n == 1 {
 			pool = db.quick
 		}
 		r := &reader{file: db.file}
-		if err := r.connect(ctx); err != nil {
-			return errors.Join(err, closeReaders(db.readers, len(db.readers)), conn.close())
+		if err := r.connect(); err != nil {
+			return errors.Join(err, closeReaders(db.readers, len(db.readers)), conn.Close())
 		}
 		pool <- r
 	}
@@ -72,13 +72,13 @@ func (db *sqliteDB) start(ctx context.Context) error {
 }
 
 // checkPragmas makes sure of what SQLite answers without an error when it does not do it.
-func checkPragmas(ctx context.Context, conn *sqliteConn) error {
+func checkPragmas(conn *sqliteConn) error {
 	for _, want := range []struct{ pragma, value string }{
 		{"journal_mode", "wal"}, {"synchronous", "2"}, {"foreign_keys", "1"},
 	} {
 		var value string
-		if err := conn.conn.QueryRowContext(ctx, "PRAGMA "+want.pragma).Scan(&value); err != nil {
-			return classifySQLite(err)
+		if err := conn.row("PRAGMA "+want.pragma, &value); err != nil {
+			return err
 		}
 		if value != want.value {
 			return fmt.Errorf("SQLite keeps %s at %q here, and %q is needed", want.pragma, value, want.value)

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"strings"
 
-	"modernc.org/sqlite"
+	"belfry/internal/sqlite"
+
 	sqlite3 "modernc.org/sqlite/lib"
 )
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"belfry/internal/sqlite"
+
 	"github.com/gofrs/flock"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -113,11 +115,11 @@ func prepareFile(ctx context.Context, file sqliteFile, opt Options, migrations [
 	if err := closeToOthers(file.path); err != nil {
 		return false, err
 	}
-	conn, err := file.openWriter(ctx)
+	conn, err := file.openWriter()
 	if err != nil {
 		return false, err
 	}
-	return false, errors.Join(migrateSQLite(ctx, conn, migrations, clock), conn.close())
+	return false, errors.Join(migrateSQLite(ctx, conn, migrations, clock), conn.Close())
 }
 
 // closeToOthers takes the rights of other users away from the database and SQLite's files beside it.
@@ -166,53 +168,40 @@ func create(ctx context.Context, file sqliteFile, opt Options, migrations []migr
 
 // fill makes the schema and the first rows. When it returns nil, SQLite has synced the file and removed its log.
 func fill(ctx context.Context, file sqliteFile, modeOf string, opt Options, migrations []migration, clock *clock) error {
-	parameters := append(perConnection(),
-		"_auto_vacuum=INCREMENTAL",
-		fmt.Sprintf("_pragma=application_id(%d)", opt.ApplicationID),
-		"modeof="+escapeParameter(modeOf)) // the lock file is 0600, and so are the database and its log
-	conn, err := openConn(ctx, file.dsn(parameters...))
+	// The lock file is 0600, and so are the database and its log.
+	conn, err := openConn(file.uri("modeof="+escapeParameter(modeOf)),
+		perConnection("auto_vacuum = INCREMENTAL", fmt.Sprintf("application_id = %d", opt.ApplicationID))...)
 	if err != nil {
 		return err
 	}
 	err = migrateSQLite(ctx, conn, migrations, clock)
 	if err == nil && opt.Seed != nil {
-		err = seed(ctx, conn, opt.Seed, clock)
+		err = conn.transaction(clock.next(), opt.Seed)
 	}
 	if err == nil {
-		_, err = conn.checkpoint("TRUNCATE")
+		_, _, _, err = conn.Checkpoint(sqlite.CheckpointTruncate)
 	}
-	return errors.Join(err, conn.close())
+	return errors.Join(err, conn.Close())
 }
 
-// seed runs the caller's Seed in a transaction of its own.
-func seed(ctx context.Context, conn *sqliteConn, fn func(tx *Tx) error, clock *clock) error {
-	return conn.transaction(ctx, func() error {
-		tx := &Tx{run: conn, ctx: ctx, now: clock.next()}
-		defer tx.end()
-		return call(tx, fn)
-	})
-}
-
-// migrateSQLite applies what is missing, each migration in its own transaction.
+// migrateSQLite applies what is missing, each migration in its own transaction. The end of ctx interrupts it.
 func migrateSQLite(ctx context.Context, conn *sqliteConn, migrations []migration, clock *clock) error {
+	defer interruptWhenDone(ctx, conn)()
 	version := 0
-	err := conn.transaction(ctx, func() (err error) {
-		if err := conn.run(ctx, versionTable); err != nil {
-			return err
-		}
-		version, err = schemaVersion(ctx, conn.conn)
+	err := conn.transaction(clock.next(), func(tx *Tx) (err error) {
+		version, err = currentVersion(tx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	// Because of its rights or of its header; SQLite would say so at the first write only.
-	if readOnly, err := conn.readOnly(); err != nil || readOnly {
+	if readOnly, err := conn.ReadOnly(); err != nil || readOnly {
 		return errors.Join(errors.New("it can be read but not written"), err)
 	}
 	for _, m := range migrations[version:] {
-		err := conn.transaction(ctx, func() error { return m.apply(ctx, conn.conn, "sqlite", clock.next()) })
-		if err != nil {
+		now := clock.next()
+		if err := conn.transaction(now, func(tx *Tx) error { return m.apply(tx, "sqlite", now) }); err != nil {
 			return err
 		}
 	}
@@ -220,13 +209,15 @@ func migrateSQLite(ctx context.Context, conn *sqliteConn, migrations []migration
 }
 
 // transaction runs fn between BEGIN IMMEDIATE and COMMIT.
-func (c *sqliteConn) transaction(ctx context.Context, fn func() error) error {
-	err := c.run(ctx, "BEGIN IMMEDIATE")
+func (c *sqliteConn) transaction(now int64, fn func(tx *Tx) error) error {
+	err := c.run("BEGIN IMMEDIATE")
 	if err == nil {
-		err = fn()
+		tx := &Tx{run: c, now: now}
+		err = call(tx, fn)
+		tx.end()
 	}
 	if err == nil {
-		err = c.run(ctx, "COMMIT")
+		err = c.run("COMMIT")
 	}
 	if err != nil {
 		return errors.Join(classifySQLite(err), c.rollback())
@@ -250,17 +241,20 @@ func checkFile(ctx context.Context, file sqliteFile, info fs.FileInfo, applicati
 	if log, err := os.Stat(file.path + "-wal"); err != nil || log.Size() == 0 {
 		parameters = append(parameters, "immutable=1")
 	}
-	conn, err := openConn(ctx, file.dsn(parameters...))
+	conn, err := openConn(file.uri(parameters...))
 	if err != nil {
 		return refusal(err)
 	}
-	return errors.Join(refusal(checkContent(ctx, conn, applicationID, migrations)), conn.close())
+	release := interruptWhenDone(ctx, conn)
+	err = refusal(checkContent(conn, applicationID, migrations))
+	release() // before the connection is closed
+	return errors.Join(err, conn.Close())
 }
 
 // checkContent reads what a sound database must have.
-func checkContent(ctx context.Context, conn *sqliteConn, applicationID int32, migrations []migration) error {
+func checkContent(conn *sqliteConn, applicationID int32, migrations []migration) error {
 	var id int32
-	if err := conn.conn.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+	if err := conn.row("PRAGMA application_id", &id); err != nil {
 		return err
 	}
 	if id != applicationID {
@@ -269,20 +263,20 @@ func checkContent(ctx context.Context, conn *sqliteConn, applicationID int32, mi
 	// This reads every line of the schema, the page it stands on, and the list of
 	// free pages, but no table: its time does not grow with what is stored.
 	var found string
-	if err := conn.conn.QueryRowContext(ctx, "PRAGMA quick_check(sqlite_schema)").Scan(&found); err != nil {
+	if err := conn.row("PRAGMA quick_check(sqlite_schema)", &found); err != nil {
 		return err
 	}
 	if found != "ok" {
 		return fmt.Errorf("it is damaged: restore it from a backup: %s", strings.Join(strings.Fields(found), " "))
 	}
-	version, err := schemaVersion(ctx, conn.conn)
+	version, err := schemaVersion(&Tx{run: conn})
 	if err != nil {
 		return err
 	}
 	if err := checkVersion(version, migrations); err != nil {
 		return err
 	}
-	return checkShape(ctx, conn, migrations[:version])
+	return checkShape(conn, migrations[:version])
 }
 
 // refusal says in words what SQLite found.

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -19,9 +18,9 @@ type reader struct {
 	conn *sqliteConn // nil after a fault
 }
 
-func (r *reader) connect(ctx context.Context) (err error) {
+func (r *reader) connect() (err error) {
 	if r.conn == nil {
-		r.conn, err = r.file.openReader(ctx)
+		r.conn, err = r.file.openReader()
 	}
 	return err
 }
@@ -32,7 +31,7 @@ func (r *reader) disconnect() error {
 	}
 	conn := r.conn
 	r.conn = nil
-	return conn.close()
+	return conn.Close()
 }
 
 // read runs fn on one reader's snapshot. A quick read has one more reader, which long ones never take.
@@ -68,19 +67,19 @@ func (db *sqliteDB) readBy(ctx context.Context, r *reader, pool chan *reader, fn
 	return err
 }
 
-// read runs fn between BEGIN and ROLLBACK. The statements are not given ctx,
-// because the driver looks at it until the first row only: a watchdog interrupts them.
+// read runs fn between BEGIN and ROLLBACK. SQLite knows no context: a
+// watchdog interrupts the statements.
 func (r *reader) read(ctx context.Context, fn func(tx *Tx) error, now int64) error {
 	if err := ctx.Err(); err != nil {
 		return whyStopped(ctx)
 	}
-	if err := r.connect(ctx); err != nil {
+	if err := r.connect(); err != nil {
 		return err
 	}
 	release := interruptWhenDone(ctx, r.conn)
-	err := r.conn.run(context.Background(), "BEGIN")
+	err := r.conn.run("BEGIN")
 	if err == nil {
-		tx := &Tx{run: &readRun{sqliteConn: r.conn, limit: ctx}, ctx: context.Background(), now: now}
+		tx := &Tx{run: &readRun{sqliteConn: r.conn, limit: ctx}, now: now}
 		err = tx.run.classify(call(tx, fn))
 		tx.end()
 	}
@@ -97,7 +96,7 @@ func interruptWhenDone(ctx context.Context, conn *sqliteConn) (release func()) {
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
 		for {
-			conn.interrupt()
+			conn.Interrupt()
 			select {
 			case <-finished:
 				return
@@ -115,10 +114,10 @@ func interruptWhenDone(ctx context.Context, conn *sqliteConn) (release func()) {
 
 // rollback ends the connection's transaction, if it has one.
 func (c *sqliteConn) rollback() error {
-	if !c.inTransaction() {
+	if !c.InTransaction() {
 		return nil
 	}
-	return c.run(context.Background(), "ROLLBACK")
+	return c.run("ROLLBACK")
 }
 
 // readRun is the connection of one read. No statement of it begins after the read's end.
@@ -127,19 +126,19 @@ type readRun struct {
 	limit context.Context
 }
 
-func (r *readRun) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+func (r *readRun) exec(query string, args []any) (int64, error) {
 	if r.limit.Err() != nil {
-		return nil, whyStopped(r.limit)
+		return 0, whyStopped(r.limit)
 	}
-	result, err := r.sqliteConn.exec(ctx, query, args)
-	return result, r.classify(err)
+	changed, err := r.sqliteConn.exec(query, args)
+	return changed, r.classify(err)
 }
 
-func (r *readRun) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+func (r *readRun) query(query string, args []any) (Rows, error) {
 	if r.limit.Err() != nil {
 		return nil, whyStopped(r.limit)
 	}
-	rows, err := r.sqliteConn.query(ctx, query, args)
+	rows, err := r.sqliteConn.query(query, args)
 	return rows, r.classify(err)
 }
 

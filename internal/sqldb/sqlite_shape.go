@@ -23,8 +23,8 @@ UNION ALL
 SELECT t.type || ' ' || t.name || ' on ' || t.tbl_name FROM sqlite_schema t WHERE t.type IN ('view', 'trigger')`
 
 // shape answers the lines of shapeQuery.
-func (c *sqliteConn) shape(ctx context.Context) ([]string, error) {
-	tx := &Tx{run: c, ctx: ctx}
+func (c *sqliteConn) shape() ([]string, error) {
+	tx := &Tx{run: c}
 	defer tx.end()
 	return All(tx, func(row Scanner) (line string, err error) {
 		err = row.Scan(&line)
@@ -34,10 +34,10 @@ func (c *sqliteConn) shape(ctx context.Context) ([]string, error) {
 
 // checkRoots makes sure that every table and index begins on a page of its own. With auto_vacuum
 // SQLite keeps these pages together at the file's beginning, after the schema and the first pointer map.
-func checkRoots(ctx context.Context, conn *sqliteConn) error {
+func checkRoots(conn *sqliteConn) error {
 	var roots, distinct, first, last, autoVacuum int
-	err := conn.conn.QueryRowContext(ctx, `SELECT count(*), count(DISTINCT rootpage), coalesce(min(rootpage), 3), coalesce(max(rootpage), 3),
-		(SELECT auto_vacuum FROM pragma_auto_vacuum) FROM sqlite_schema WHERE rootpage <> 0`).Scan(&roots, &distinct, &first, &last, &autoVacuum)
+	err := conn.row(`SELECT count(*), count(DISTINCT rootpage), coalesce(min(rootpage), 3), coalesce(max(rootpage), 3),
+		(SELECT auto_vacuum FROM pragma_auto_vacuum) FROM sqlite_schema WHERE rootpage <> 0`, &roots, &distinct, &first, &last, &autoVacuum)
 	if err != nil {
 		return err
 	}
@@ -50,15 +50,15 @@ func checkRoots(ctx context.Context, conn *sqliteConn) error {
 // checkShape compares the file's tables with those that the migrations make. Damage that leaves the schema
 // readable (another letter in a column's name, a constraint less) would otherwise come to light much
 // later. What an operator has added, such as an index, is allowed.
-func checkShape(ctx context.Context, conn *sqliteConn, migrations []migration) error {
-	if err := checkRoots(ctx, conn); err != nil {
+func checkShape(conn *sqliteConn, migrations []migration) error {
+	if err := checkRoots(conn); err != nil {
 		return err
 	}
-	want, err := shapeOf(ctx, migrations)
+	want, err := shapeOf(migrations)
 	if err != nil {
 		return err
 	}
-	lines, err := conn.shape(ctx)
+	lines, err := conn.shape()
 	if err != nil {
 		return err
 	}
@@ -75,14 +75,14 @@ func checkShape(ctx context.Context, conn *sqliteConn, migrations []migration) e
 }
 
 // shapeOf runs migrations in memory and answers what comes of them.
-func shapeOf(ctx context.Context, migrations []migration) (lines []string, err error) {
-	conn, err := openConn(ctx, "file::memory:")
+func shapeOf(migrations []migration) (lines []string, err error) {
+	conn, err := openConn("file::memory:")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, conn.close()) }()
-	if err := migrateSQLite(ctx, conn, migrations, &clock{now: time.Now}); err != nil {
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := migrateSQLite(context.Background(), conn, migrations, &clock{now: time.Now}); err != nil {
 		return nil, err
 	}
-	return conn.shape(ctx)
+	return conn.shape()
 }

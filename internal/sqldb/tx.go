@@ -1,18 +1,19 @@
 package sqldb
 
 import (
-	"context"
 	"database/sql"
 	"errors"
-	"strings"
 
 	"github.com/google/uuid"
 )
 
 // runner is a connection with a transaction on it. Its errors are those of this package.
 type runner interface {
-	exec(ctx context.Context, query string, args []any) (sql.Result, error)
-	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
+	// exec runs a statement and answers how many rows it changed.
+	exec(query string, args []any) (int64, error)
+	query(query string, args []any) (Rows, error)
+	// script runs statements that take no arguments.
+	script(text string) error
 	// classify turns a driver's error into one of this package; it returns others as they are.
 	classify(err error) error
 	postgres() bool
@@ -22,9 +23,8 @@ type runner interface {
 // carries one open result at a time: close the rows before the next statement.
 type Tx struct {
 	run  runner
-	ctx  context.Context
 	now  int64
-	rows *sql.Rows // the last result, which may be open
+	rows Rows // the last result, which may be open
 	done bool
 
 	after []func() // see OnCommit
@@ -79,19 +79,15 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 	if err := tx.idle(); err != nil {
 		return 0, err
 	}
-	result, err := tx.run.exec(tx.ctx, query, args)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return tx.run.exec(query, args)
 }
 
 // Query runs a SELECT, or a statement with RETURNING. The caller closes the rows.
-func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+func (tx *Tx) Query(query string, args ...any) (Rows, error) {
 	if err := tx.idle(); err != nil {
 		return nil, err
 	}
-	rows, err := tx.run.query(tx.ctx, query, args)
+	rows, err := tx.run.query(query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +105,7 @@ func (tx *Tx) Row(query string, args []any, dest ...any) error {
 }
 
 // first reads the first row. What a write with RETURNING does is done by then; the rest of its rows is not fetched.
-func (tx *Tx) first(rows *sql.Rows, scan func(Scanner) error) error {
+func (tx *Tx) first(rows Rows, scan func(Scanner) error) error {
 	defer rows.Close()
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
@@ -147,14 +143,19 @@ func (tx *Tx) end() {
 	}
 }
 
-// isSelect reports whether a statement surely only reads.
-func isSelect(query string) bool {
-	query = strings.TrimLeft(query, " \t\r\n")
-	return len(query) >= 6 && strings.EqualFold(query[:6], "SELECT")
-}
-
 // Scanner is what a row is read from.
 type Scanner interface{ Scan(dest ...any) error }
+
+// Rows are what a statement answers, one after the other; *sql.Rows are such. Whoever has them closes them.
+type Rows interface {
+	Scanner
+	// Next goes on to the next row; false at the end, or when one cannot be read: see Err.
+	Next() bool
+	// Columns are the names of the columns. Rows that are closed have none, which is an error.
+	Columns() ([]string, error)
+	Err() error
+	Close() error
+}
 
 // All runs a query and reads every row with scan. The result is never nil.
 func All[T any](tx *Tx, scan func(Scanner) (T, error), query string, args ...any) ([]T, error) {

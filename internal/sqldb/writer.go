@@ -3,7 +3,6 @@ package sqldb
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -128,21 +127,38 @@ func (w *writer) loop() {
 	}
 	var err error
 	if w.conn != nil {
-		err = w.conn.close()
+		err = w.conn.Close()
 	}
 	w.finished <- err
 }
 
-// serve answers every job of a group.
+// outcome is what became of a group's transaction.
+type outcome int
+
+const (
+	// answered: it was committed or has failed as a whole, and everybody knows.
+	answered outcome = iota
+	// undone: a job failed after it had written, and the transaction was rolled back.
+	undone
+	// lost: SQLite rolled the transaction back under one of the jobs, or one of them broke it for all.
+	lost
+)
+
+// serve answers every job of a group. Nearly always all of them succeed, or fail before they write: so they are run
+// without savepoints, which cost as much as the writes themselves, and once more with them where one fails later.
 func (w *writer) serve(group []*job) {
 	if w.closing.Load() {
 		answerAll(group, ErrClosed)
 		return
 	}
-	if !w.transact(group) {
-		// SQLite rolled the transaction back under one of them. Alone, only the guilty one fails.
+	what := w.transact(group, false)
+	if what == undone {
+		what = w.transact(group, true)
+	}
+	if what == lost {
+		// Alone, only the guilty one fails.
 		for i := range group {
-			w.transact(group[i : i+1])
+			w.transact(group[i:i+1], true)
 		}
 	}
 	w.checkpoint()
@@ -154,52 +170,71 @@ func answerAll(group []*job, err error) {
 	}
 }
 
-// transact runs jobs in one transaction and answers them after its commit. It
-// answers nobody and reports false when the transaction was lost and there is more than one.
-func (w *writer) transact(jobs []*job) bool {
+// transact runs jobs in one transaction and answers them after its commit; careful gives each a savepoint. When it answers
+// undone or lost nobody has been answered, and nothing is kept: undone when a job was not careful and is to be, lost when
+// there is more than one and each is to be run alone.
+func (w *writer) transact(jobs []*job, careful bool) outcome {
 	if err := w.health.refusal(); err != nil {
 		answerAll(jobs, err)
-		return true
+		return answered
 	}
 	if err := w.beginTransaction(); err != nil {
 		w.fail(jobs, err)
-		return true
+		return answered
 	}
 	wrote := false
 	for _, j := range jobs {
 		if !j.begin() {
 			continue
 		}
-		m := &member{sqliteConn: w.conn}
-		if alive := m.serve(j, w.clock.next()); !alive {
-			w.health.note(j.err)
-			w.discard()
-			if len(jobs) > 1 {
-				return false
-			}
-			w.fail(jobs, cmp.Or(j.err, errLost)) // without an error of its own, fn has swallowed SQLite's
-			return true
+		m := &member{sqliteConn: w.conn, careful: careful}
+		switch m.serve(j, w.clock.next()) {
+		case lost:
+			return w.giveUp(jobs, j.err)
+		case undone:
+			return w.undo(j.err)
 		}
 		w.health.note(j.err)
-		wrote = wrote || m.saved && j.err == nil
+		wrote = wrote || m.wrote && j.err == nil
 	}
 	return w.commit(jobs, wrote)
 }
 
-// commit commits and answers jobs. Like transact, it reports false when they are to be run again, each alone.
-func (w *writer) commit(jobs []*job, wrote bool) bool {
-	if err := w.conn.run(context.Background(), "COMMIT"); err != nil {
+// giveUp leaves a transaction that is not there any more. A single job is answered; without an error of its own, fn has
+// swallowed SQLite's.
+func (w *writer) giveUp(jobs []*job, err error) outcome {
+	w.health.note(err)
+	w.discard()
+	if len(jobs) > 1 {
+		return lost
+	}
+	w.fail(jobs, cmp.Or(err, errLost))
+	return answered
+}
+
+// undo rolls the transaction back, to run it again with care.
+func (w *writer) undo(err error) outcome {
+	w.health.note(err)
+	if err := w.conn.rollback(); err != nil {
+		w.discard()
+	}
+	return undone
+}
+
+// commit commits and answers jobs, or answers lost when they are to be run again, each alone.
+func (w *writer) commit(jobs []*job, wrote bool) outcome {
+	if err := w.conn.run("COMMIT"); err != nil {
 		w.discard()
 		_, deferred := errors.AsType[*ForeignKeyError](err)
 		switch {
 		case !deferred:
 			w.fail(jobs, err)
 		case len(jobs) > 1: // a constraint that is checked at the end, broken by one of them
-			return false
+			return lost
 		default:
 			answerAll(jobs, err)
 		}
-		return true
+		return answered
 	}
 	if wrote {
 		w.health.clear()
@@ -207,7 +242,7 @@ func (w *writer) commit(jobs []*job, wrote bool) bool {
 	for _, j := range jobs {
 		j.answer(j.err)
 	}
-	return true
+	return answered
 }
 
 // fail answers jobs with a fault of the storage.
@@ -218,11 +253,11 @@ func (w *writer) fail(jobs []*job, err error) {
 
 func (w *writer) beginTransaction() (err error) {
 	if w.conn == nil {
-		if w.conn, err = w.file.openWriter(context.Background()); err != nil {
+		if w.conn, err = w.file.openWriter(); err != nil {
 			return err
 		}
 	}
-	if err = w.conn.run(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+	if err = w.conn.run("BEGIN IMMEDIATE"); err != nil {
 		w.discard()
 	}
 	return err
@@ -232,60 +267,77 @@ func (w *writer) beginTransaction() (err error) {
 // transaction; the next group opens another one.
 func (w *writer) discard() {
 	w.health.note(w.conn.rollback())
-	w.health.note(w.conn.close())
+	w.health.note(w.conn.Close())
 	w.conn = nil
 }
 
-// member is the connection as one fn of a group sees it: with a savepoint from its first write on.
+// member is the connection as one fn of a group sees it.
 type member struct {
 	*sqliteConn
-	saved bool
+	careful bool // a savepoint is set before the first write
+	saved   bool // it is
+	wrote   bool // a statement has changed something
 }
 
-// serve runs a job's fn and keeps or undoes what it wrote. It reports whether the group's transaction is still there.
-func (m *member) serve(j *job, now int64) (alive bool) {
-	tx := &Tx{run: m, ctx: context.Background(), now: now}
+// serve runs a job's fn, and keeps or undoes what it wrote where it can.
+func (m *member) serve(j *job, now int64) outcome {
+	tx := &Tx{run: m, now: now}
 	j.err = m.classify(call(tx, j.fn))
 	tx.end()
-	if !m.inTransaction() {
-		return false
+	switch {
+	case !m.InTransaction():
+		return lost
+	case m.saved:
+		return m.settle(j.err)
+	case m.wrote && j.err != nil:
+		return undone
 	}
-	if !m.saved {
-		return true
+	return answered
+}
+
+// settle ends the savepoint, and before that what was written since it if fn has failed.
+func (m *member) settle(err error) outcome {
+	if err != nil && m.run("ROLLBACK TO fn") != nil || m.run("RELEASE fn") != nil || !m.InTransaction() {
+		return lost
 	}
-	if j.err != nil {
-		if m.run(context.Background(), "ROLLBACK TO fn") != nil {
-			return false
-		}
-	}
-	return m.run(context.Background(), "RELEASE fn") == nil && m.inTransaction()
+	return answered
 }
 
 // errLost is the answer to what a fn does after its transaction was lost: it would commit by itself.
 var errLost = storageError(errors.New("SQLite rolled the transaction back"))
 
-// save sets the savepoint, before the first statement that may write.
-func (m *member) save(query string) error {
-	if !m.inTransaction() {
-		return errLost
+// begin makes ready for a statement, and reports whether it may write.
+func (m *member) begin(query string) (writes bool, err error) {
+	if !m.InTransaction() {
+		return false, errLost
 	}
-	if m.saved || isSelect(query) {
-		return nil
+	reads, err := m.ReadsOnly(query)
+	if err != nil || reads {
+		return false, m.classify(err)
 	}
-	m.saved = true
-	return m.run(context.Background(), "SAVEPOINT fn")
+	if m.careful && !m.saved {
+		m.saved = true
+		err = m.run("SAVEPOINT fn")
+	}
+	return true, err
 }
 
-func (m *member) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	if err := m.save(query); err != nil {
-		return nil, err
+func (m *member) exec(query string, args []any) (int64, error) {
+	writes, err := m.begin(query)
+	if err != nil {
+		return 0, err
 	}
-	return m.sqliteConn.exec(ctx, query, args)
+	changed, err := m.sqliteConn.exec(query, args)
+	m.wrote = m.wrote || writes && err == nil
+	return changed, err
 }
 
-func (m *member) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
-	if err := m.save(query); err != nil {
+func (m *member) query(query string, args []any) (Rows, error) {
+	writes, err := m.begin(query)
+	if err != nil {
 		return nil, err
 	}
-	return m.sqliteConn.query(ctx, query, args)
+	rows, err := m.sqliteConn.query(query, args)
+	m.wrote = m.wrote || writes && err == nil
+	return rows, err
 }
