@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 
@@ -14,8 +15,8 @@ import (
 
 // Authenticate finds out who makes the request, by its Authorization header or, where it has none, by the cookie of a
 // session. Its errors are answers: 403 for no or bad credentials (never 401, as authentik) and for what another site
-// makes a browser do, 429 for a source that guesses; anything else is a fault of the storage. Rights are read anew for
-// every request, so that revoking a token or disabling a user works at the next one.
+// makes a browser do, 429 for a source that guesses; anything else is a fault of the storage. Rights are those of this
+// moment, so that revoking a token or disabling a user works at the next request: see callers.
 func (a *API) Authenticate(r *http.Request) (Caller, error) {
 	from := a.Proxies.remote(r)
 	who := a.byBearer
@@ -37,6 +38,9 @@ func (a *API) byBearer(r *http.Request, from remote) (caller Caller, err error) 
 		return Caller{}, err
 	}
 	hash := HashKey(key)
+	if caller, ok := a.callers.known(credential{hash: hash}); ok && a.limit.passes(from.source, hash) {
+		return caller, nil
+	}
 	ok, err := a.limited(r.Context(), from, hash, func() (ok bool, err error) {
 		caller, ok, err = a.byToken(r.Context(), hash)
 		return ok, err
@@ -105,10 +109,13 @@ SELECT t.pk, t.intent, t.expiring, t.expires, t.scopes, ` + userColumns + `,
 FROM token t JOIN app_user u ON u.pk = t.user_pk WHERE t.key_hash = $1`
 
 // byToken is the caller whose token's key has the hash; false if there is none that is valid now.
-func (a *API) byToken(ctx context.Context, hash string) (Caller, bool, error) {
-	var caller Caller
-	valid := false
-	err := a.DB.ReadQuick(ctx, func(tx *sqldb.Tx) error {
+func (a *API) byToken(ctx context.Context, hash string) (caller Caller, valid bool, err error) {
+	if caller, known := a.callers.known(credential{hash: hash}); known {
+		return caller, true, nil
+	}
+	now := a.callers.now()
+	var until int64
+	err = a.DB.ReadQuick(ctx, func(tx *sqldb.Tx) error {
 		var t Token
 		var scopes string
 		u := &caller.User
@@ -119,8 +126,15 @@ func (a *API) byToken(ctx context.Context, hash string) (Caller, bool, error) {
 		}
 		caller.credential = hash
 		caller.TokenPK, caller.Scopes, caller.Superuser = t.PK, scopesOf(strings.Fields(scopes)), u.IsSuperuser
-		valid = t.Intent == intentAPI && u.IsActive && (!t.Expiring || t.Expires > wall())
+		if until = t.Expires; !t.Expiring {
+			until = math.MaxInt64
+		}
+		valid = t.Intent == intentAPI && u.IsActive && until > wall()
 		return err
 	})
-	return caller, valid && err == nil, err
+	if err != nil || !valid {
+		return caller, false, err
+	}
+	a.callers.learn(now, credential{hash: hash}, caller, until)
+	return caller, true, nil
 }

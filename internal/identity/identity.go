@@ -127,12 +127,13 @@ type API struct {
 	Ended func()
 
 	limit       *limiter
+	callers     *callers
 	pepper      pepper
 	crossOrigin http.CrossOriginProtection
 }
 
 // New makes the API on an open database, with the trail of what it changes.
 func New(db *sqldb.DB, log *slog.Logger, trail trail.Func) *API {
-	return &API{DB: db, Log: log, Trail: trail, Passwords: NewPasswords(), limit: newLimiter(), pepper: newPepper(),
+	return &API{DB: db, Log: log, Trail: trail, Passwords: NewPasswords(), limit: newLimiter(), callers: newCallers(db), pepper: newPepper(),
 		Tell: func(*http.Request, Occurrence) error { return nil }, Ended: func() {}}
 }

@@ -118,6 +118,24 @@ func (l *limiter) source(prefix netip.Prefix) *source {
 	return s
 }
 
+// passes reports whether a source has shown a credential successfully in the last hour, and counts that as once more.
+func (l *limiter) passes(from netip.Prefix, hash string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.sources[from]
+	if !ok {
+		return false
+	}
+	l.recent.MoveToFront(e)
+	s, now := e.Value.(*source), time.Now()
+	last, known := s.trusted[hash]
+	if !known || now.Sub(last) > trustFor {
+		return false
+	}
+	s.trusted[hash] = now
+	return true
+}
+
 // settle says how the attempt ended.
 func (a attempt) settle(o outcome) {
 	a.limiter.mu.Lock()

@@ -98,22 +98,22 @@ func TestASessionLastsTwelveHoursUnusedAndThirtyDaysUsed(t *testing.T) {
 		now := wall()
 		s := Session{Created: now, LastUsed: now, Expires: now + sessionLife.Microseconds()}
 		time.Sleep(sessionIdle - time.Millisecond)
-		if !s.alive(wall()) {
+		if s.end() <= wall() {
 			t.Error("it ended before twelve hours")
 		}
 		time.Sleep(time.Millisecond)
-		if s.alive(wall()) {
+		if s.end() > wall() {
 			t.Error("it goes on unused")
 		}
 		for used := sessionIdle; used < sessionLife; used += 6 * time.Hour {
 			s.LastUsed = wall()
-			if !s.alive(wall()) {
+			if s.end() <= wall() {
 				t.Fatalf("in use it ended after %v", used)
 			}
 			time.Sleep(6 * time.Hour)
 		}
 		s.LastUsed = wall()
-		if s.alive(wall()) {
+		if s.end() > wall() {
 			t.Error("it goes on for more than thirty days")
 		}
 	})

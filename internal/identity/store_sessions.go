@@ -25,10 +25,8 @@ func (s *Session) columns() []any {
 
 func scanSession(row sqldb.Scanner) (s Session, err error) { return s, row.Scan(s.columns()...) }
 
-// alive reports whether a session whose user and token are in order can be used at a time.
-func (s *Session) alive(now int64) bool {
-	return s.Expires > now && s.LastUsed > now-sessionIdle.Microseconds()
-}
+// end is when a session whose user and token are in order can be used no more, unless it is used before.
+func (s *Session) end() int64 { return min(s.Expires, s.LastUsed+sessionIdle.Microseconds()) }
 
 // whereAlive restricts a list to sessions that can be used.
 func whereAlive(w *sqldb.Where) {
@@ -52,6 +50,11 @@ FROM ` + sessionFrom + ` WHERE s.secret_hash = $1`
 
 // bySession is the caller whose session has a secret of the hash; false if there is none that is valid now.
 func (a *API) bySession(ctx context.Context, hash string) (caller Caller, valid bool, err error) {
+	if caller, known := a.callers.known(credential{session: true, hash: hash}); known {
+		return caller, true, nil
+	}
+	now := a.callers.now()
+	var until int64
 	err = a.DB.ReadQuick(ctx, func(tx *sqldb.Tx) error {
 		var s Session
 		var scopes *string
@@ -67,10 +70,15 @@ func (a *API) bySession(ctx context.Context, hash string) (caller Caller, valid 
 		if scopes != nil {
 			caller.TokenPK, caller.Scopes = *s.TokenPK, scopesOf(strings.Fields(*scopes))
 		}
-		valid = good && u.IsActive && s.alive(wall())
+		until = s.end()
+		valid = good && u.IsActive && until > wall()
 		return err
 	})
-	return caller, valid && err == nil, err
+	if err != nil || !valid {
+		return caller, false, err
+	}
+	a.callers.learn(now, credential{session: true, hash: hash}, caller, until)
+	return caller, true, nil
 }
 
 // noteUse notes that a session was used, once a minute. Where that fails the session ends sooner than it could, and

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,6 +58,7 @@ type DB struct {
 	created bool
 	clock   *clock
 	opt     Options
+	watches atomic.Pointer[[]*Watch]
 }
 
 // Open opens the database that url names — "postgres://…" or "postgresql://…", anything
@@ -143,14 +145,17 @@ func (db *DB) ReadQuick(ctx context.Context, fn func(tx *Tx) error) error {
 // An error of fn is returned as it is, and nothing of fn is kept; so is a panic, as an error. What follows
 // from a commit is [Tx.OnCommit]'s.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
-	var after []func()
+	var last *Tx // of the last time that fn ran: the one that counts
+	watches := db.watched()
 	err := db.backend.write(ctx, func(tx *Tx) error {
-		err := fn(tx)
-		after = tx.after // of the last time that fn ran: the one that counts
-		return err
+		last, tx.watches = tx, watches
+		return fn(tx)
 	})
 	if err == nil {
-		for _, f := range after {
+		for _, w := range last.concerned {
+			w.writes.Add(1)
+		}
+		for _, f := range last.after {
 			f()
 		}
 	}

@@ -28,6 +28,9 @@ type Tx struct {
 	done bool
 
 	after []func() // see OnCommit
+
+	watches   []*Watch // none outside of a write
+	concerned []*Watch // those whose tables a statement may have changed
 }
 
 // Now is the transaction's idea of now, in UTC microseconds; in a write it is later than that of every write before.
@@ -76,7 +79,7 @@ func (tx *Tx) Size() (bytes int64, err error) {
 
 // Exec runs a statement and answers how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {
-	if err := tx.idle(); err != nil {
+	if err := tx.begin(query); err != nil {
 		return 0, err
 	}
 	return tx.run.exec(query, args)
@@ -84,7 +87,7 @@ func (tx *Tx) Exec(query string, args ...any) (int64, error) {
 
 // Query runs a SELECT, or a statement with RETURNING. The caller closes the rows.
 func (tx *Tx) Query(query string, args ...any) (Rows, error) {
-	if err := tx.idle(); err != nil {
+	if err := tx.begin(query); err != nil {
 		return nil, err
 	}
 	rows, err := tx.run.query(query, args)
@@ -117,6 +120,12 @@ func (tx *Tx) first(rows Rows, scan func(Scanner) error) error {
 		return err
 	}
 	return tx.run.classify(errors.Join(rows.Err(), rows.Close()))
+}
+
+// begin answers whether a statement may run now, and notes what it concerns.
+func (tx *Tx) begin(query string) error {
+	tx.note(query)
+	return tx.idle()
 }
 
 // idle answers whether a statement may run now.
