@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"belfry/internal/openapi"
+	"belfry/internal/sqldb"
 )
 
 // described is the description of a server without a database.
 func described() (*server, openapi.Map) {
-	s := newServer(nil, slog.New(slog.NewTextHandler(io.Discard, nil)), outside{})
+	s := newServer(new(sqldb.DB), slog.New(slog.NewTextHandler(io.Discard, nil)), outside{})
 	return s, s.describe()
 }
 

@@ -137,9 +137,15 @@ func (s *server) routes() []route {
 	return slices.Concat(s.eventRoutes(), s.ruleRoutes(), s.identityRoutes(), s.sessionRoutes(), s.rootRoutes())
 }
 
-// eventRoutes are the main job.
+// eventRoutes are the main job. The router tries one path after the other: what is asked for most stands first.
 func (s *server) eventRoutes() []route {
 	return []route{
+		{"/api/v3/events/notifications/", []verb{get(inbox, s.listNotifications)}},
+		{"/api/v3/events/notifications/mark_all_seen/", []verb{post(inbox, s.markAllSeen)}},
+		{"/api/v3/events/notifications/{uuid}/", []verb{get(inbox, s.getNotification),
+			put(inbox, s.updateNotification), patch(inbox, s.updateNotification), remove(inbox, s.deleteNotification)}},
+		{"/api/v3/events/notifications/{uuid}/used_by/", []verb{get(inbox, s.notificationUsedBy)}},
+
 		{"/api/v3/events/events/", []verb{get(admin, s.listEvents), post(ingest, s.createEvent)}},
 		{"/api/v3/events/events/actions/", []verb{get(anyone, s.listActions)}},
 		{"/api/v3/events/events/top_per_user/", []verb{get(admin, s.topPerUser)}},
@@ -153,12 +159,6 @@ func (s *server) eventRoutes() []route {
 		{"/api/v3/events/system_tasks/", []verb{get(admin, s.listTasks)}},
 		{"/api/v3/events/system_tasks/{uuid}/", []verb{get(admin, s.noTask)}},
 		{"/api/v3/events/system_tasks/{uuid}/run/", []verb{post(admin, s.noTask)}},
-
-		{"/api/v3/events/notifications/", []verb{get(inbox, s.listNotifications)}},
-		{"/api/v3/events/notifications/mark_all_seen/", []verb{post(inbox, s.markAllSeen)}},
-		{"/api/v3/events/notifications/{uuid}/", []verb{get(inbox, s.getNotification),
-			put(inbox, s.updateNotification), patch(inbox, s.updateNotification), remove(inbox, s.deleteNotification)}},
-		{"/api/v3/events/notifications/{uuid}/used_by/", []verb{get(inbox, s.notificationUsedBy)}},
 	}
 }
 

@@ -116,10 +116,10 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 		if err := checkNotification(in, false); err != nil {
 			return err
 		}
-		in.Patch.apply(&current, time.Now().UnixMicro())
 		n = current
-		s.noteInbox(tx, current.UserPK, pk)
-		return updateNotification(tx, &current)
+		in.Patch.apply(&n, time.Now().UnixMicro())
+		s.noteInbox(tx, n.UserPK, pk)
+		return updateNotification(tx, &current, &n)
 	})
 	return n, err
 }
@@ -195,16 +195,16 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 			if err != nil {
 				return err
 			}
-			if current.Event, err = lockLinked(tx, current.Event); err != nil {
-				return err
-			}
-			if current.Event, err = s.recorder.commitChange(r.Context(), tx, current.Event, c); err != nil {
-				return err
-			}
-			in.Patch.apply(&current, time.Now().UnixMicro())
 			n = current
-			s.noteInbox(tx, current.UserPK, pk)
-			return updateNotification(tx, &current)
+			if n.Event, err = lockLinked(tx, n.Event); err != nil {
+				return err
+			}
+			if n.Event, err = s.recorder.commitChange(r.Context(), tx, n.Event, c); err != nil {
+				return err
+			}
+			in.Patch.apply(&n, time.Now().UnixMicro())
+			s.noteInbox(tx, n.UserPK, pk)
+			return updateNotification(tx, &current, &n)
 		})
 	})
 	return n, err

@@ -23,8 +23,11 @@ import (
 // itself: gorilla/mux answers 404 for a wrong method inside subrouters.
 func (s *server) handler() http.Handler {
 	router := mux.NewRouter().SkipClean(true)
-	for _, rt := range s.routes() {
+	routes := s.routes()
+	for _, rt := range routes {
 		router.Handle(rt.path, s.answer(rt))
+	}
+	for _, rt := range routes { // behind all others, because they are asked for by mistake only
 		if bare, ok := strings.CutSuffix(rt.path, "/"); ok {
 			router.Handle(bare, http.HandlerFunc(addSlash))
 		}

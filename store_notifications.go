@@ -72,7 +72,7 @@ func lockNotification(tx *sqldb.Tx, o owner, pk string) (Notification, error) {
 }
 
 func selectNotification(tx *sqldb.Tx, o owner, pk, lock string) (Notification, error) {
-	query := "SELECT " + notificationColumns + " FROM " + notificationTables + " WHERE n.pk = $1"
+	const query = "SELECT " + notificationColumns + " FROM " + notificationTables + " WHERE n.pk = $1"
 	if o.all {
 		return sqldb.One(tx, scanNotification, query+lock, pk)
 	}
@@ -112,14 +112,28 @@ func orNull(s string) *string {
 	return &s
 }
 
-// updateNotification writes the fields that a client may change, and the link to the event.
-func updateNotification(tx *sqldb.Tx, n *Notification) error {
-	_, err := tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3, hyperlink = $4, hyperlink_label = $5, event_pk = $6 WHERE pk = $1`,
-		n.PK, n.Seen, n.SeenAt, n.Hyperlink, n.HyperlinkLabel, n.eventPK())
+// updateNotification writes what a client may have changed of before, and the link to the event. An index is written anew
+// whenever a column of it is named, changed or not: so nothing is named that is as it was.
+func updateNotification(tx *sqldb.Tx, before, n *Notification) (err error) {
+	same := equal(before.Hyperlink, n.Hyperlink) && equal(before.HyperlinkLabel, n.HyperlinkLabel) && equal(before.eventPK(), n.eventPK())
+	switch {
+	case same && before.Seen == n.Seen && equal(before.SeenAt, n.SeenAt):
+		return nil
+	case same:
+		_, err = tx.Exec("UPDATE notification SET seen = $2, seen_at = $3 WHERE pk = $1", n.PK, n.Seen, n.SeenAt)
+	default:
+		_, err = tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3, hyperlink = $4, hyperlink_label = $5, event_pk = $6 WHERE pk = $1`,
+			n.PK, n.Seen, n.SeenAt, n.Hyperlink, n.HyperlinkLabel, n.eventPK())
+	}
 	if err != nil {
 		return fmt.Errorf("update notification: %w", err)
 	}
 	return nil
+}
+
+// equal reports whether two values are the same, or both null.
+func equal[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
 }
 
 // deleteNotification removes one of the owner's notifications and answers whose it was; sql.ErrNoRows when there is none

@@ -40,6 +40,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 
 // isJSON reports whether a Content-Type names JSON, in UTF-8 if it names a charset.
 func isJSON(contentType string) bool {
+	if contentType == "application/json" { // as nearly everybody writes it
+		return true
+	}
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != "application/json" {
 		return false

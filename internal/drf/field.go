@@ -19,6 +19,8 @@ type Def[M, P any] struct {
 	Info  Info
 	write func(dst []byte, m *M) []byte
 	read  func(p *P, in input)
+
+	key, alias []byte // the names as they are answered, each with its colon; no alias is nil
 }
 
 // input is one member of a body on its way into a patch.

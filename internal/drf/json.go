@@ -73,12 +73,13 @@ type member struct {
 // members are the members of an object, in the order received.
 func (v value) members() []member {
 	var list []member
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	dec := newDecoder(v)
+	defer dec.free()
 	_, _ = dec.ReadToken() // the bracket
 	for dec.PeekKind() == jsontext.KindString {
 		name, _ := dec.ReadToken()
 		key := name.String()
-		list = append(list, member{key, v.next(dec)})
+		list = append(list, member{key, v.next(&dec.Decoder)})
 	}
 	return list
 }
@@ -86,10 +87,11 @@ func (v value) members() []member {
 // items are the items of an array.
 func (v value) items() []value {
 	var list []value
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	dec := newDecoder(v)
+	defer dec.free()
 	_, _ = dec.ReadToken() // the bracket
 	for kind := dec.PeekKind(); kind != jsontext.KindEndArray && kind != jsontext.KindInvalid; kind = dec.PeekKind() {
-		list = append(list, v.next(dec))
+		list = append(list, v.next(&dec.Decoder))
 	}
 	return list
 }
@@ -103,8 +105,21 @@ func (v value) next(dec *jsontext.Decoder) value {
 
 // AppendString appends s as a JSON string in stored form; bytes that are not UTF-8 become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
+	if isPlain(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	dst, _ = jsontext.AppendQuote(dst, s)
 	return dst
+}
+
+// isPlain reports whether text stands between quotes as it is. Nearly all does.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // syntaxError is what is wrong with a body, at a byte of it.
@@ -127,13 +142,14 @@ func parse(body []byte) (value, *syntaxError) {
 	if !utf8.Valid(body) {
 		return nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	dec := newDecoder(body)
+	defer dec.free()
 	for {
 		token, err := dec.ReadToken()
 		if err != nil {
 			return nil, explain(err, body)
 		}
-		if bad := checkToken(token.Kind(), dec, body); bad != nil {
+		if bad := checkToken(token.Kind(), &dec.Decoder, body); bad != nil {
 			return nil, bad
 		}
 		if dec.StackDepth() == 0 {

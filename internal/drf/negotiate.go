@@ -19,6 +19,9 @@ func Negotiate(r *http.Request, offers ...Media) (Media, error) {
 	if len(offers) == 0 {
 		offers = jsonOnly
 	}
+	if r.URL.RawQuery == "" && r.Header["Accept"] == nil {
+		return offers[0], nil
+	}
 	format := queryOf(r).last("format")
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if trim(header) == "" {

@@ -29,12 +29,17 @@ func NewSerializer[M, P any](name string, fields ...Def[M, P]) *Serializer[M, P]
 		}
 		s.shape.Fields = append(s.shape.Fields, f.Info)
 		s.claim(f.Info.Name, i)
+		s.Fields[i].key = key(f.Info.Name)
 		if f.Info.Alias != "" {
 			s.claim(f.Info.Alias, i)
+			s.Fields[i].alias = key(f.Info.Alias)
 		}
 	}
 	return s
 }
+
+// key is the name of a member as it is answered.
+func key(name string) []byte { return append(AppendString(nil, name), ':') }
 
 // contradiction says what is wrong with a line of the table, or "".
 func (d Def[M, P]) contradiction() string {
@@ -143,12 +148,12 @@ func (s *Serializer[M, P]) Append(dst []byte, m *M) []byte {
 		if len(dst) > first {
 			dst = append(dst, ',')
 		}
-		dst = append(AppendString(dst, f.Info.Name), ':')
+		dst = append(dst, f.key...)
 		start := len(dst)
 		dst = f.write(dst, m)
-		if f.Info.Alias != "" {
+		if f.alias != nil {
 			end := len(dst)
-			dst = append(AppendString(append(dst, ','), f.Info.Alias), ':')
+			dst = append(append(dst, ','), f.alias...)
 			dst = append(dst, dst[start:end]...)
 		}
 	}
@@ -169,12 +174,18 @@ func (s *Serializer[M, P]) appendList(dst []byte, rows []M) []byte {
 
 // Write answers status with m. The error is always nil.
 func (s *Serializer[M, P]) Write(w http.ResponseWriter, r *http.Request, status int, m *M) error {
-	return WriteJSON(w, r, status, s.Append(nil, m))
+	b := newBuffer()
+	defer b.free()
+	b.bytes = s.Append(b.bytes, m)
+	return WriteJSON(w, r, status, b.bytes)
 }
 
 // WriteAll answers 200 with all of rows as a list without an envelope; nil is []. The error is always nil.
 func (s *Serializer[M, P]) WriteAll(w http.ResponseWriter, r *http.Request, rows []M) error {
-	return WriteJSON(w, r, http.StatusOK, s.appendList(nil, rows))
+	b := newBuffer()
+	defer b.free()
+	b.bytes = s.appendList(b.bytes, rows)
+	return WriteJSON(w, r, http.StatusOK, b.bytes)
 }
 
 // WriteList answers 200 with one page of rows in the envelope of all lists; a page behind the end of the list is InvalidPage.
@@ -182,6 +193,9 @@ func (s *Serializer[M, P]) WriteList(w http.ResponseWriter, r *http.Request, pag
 	if page.Offset > 0 && len(rows) == 0 {
 		return InvalidPage()
 	}
-	body := append(page.append([]byte(`{"pagination":`), int64(len(rows))), `,"autocomplete":{},"results":`...)
-	return WriteJSON(w, r, http.StatusOK, append(s.appendList(body, rows), '}'))
+	b := newBuffer()
+	defer b.free()
+	b.bytes = append(page.append(append(b.bytes, `{"pagination":`...), int64(len(rows))), `,"autocomplete":{},"results":`...)
+	b.bytes = append(s.appendList(b.bytes, rows), '}')
+	return WriteJSON(w, r, http.StatusOK, b.bytes)
 }

@@ -18,11 +18,30 @@ const (
 func FormatTime(micros int64) string { return string(appendTime(nil, micros)) }
 
 func appendTime(dst []byte, micros int64) []byte {
-	layout := "2006-01-02T15:04:05Z"
-	if micros%1_000_000 != 0 {
-		layout = "2006-01-02T15:04:05.000000Z"
+	t := time.UnixMicro(micros).UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = append(appendDigits(dst, year, 4), '-')
+	dst = append(appendDigits(dst, int(month), 2), '-')
+	dst = append(appendDigits(dst, day, 2), 'T')
+	dst = append(appendDigits(dst, hour, 2), ':')
+	dst = append(appendDigits(dst, minute, 2), ':')
+	dst = appendDigits(dst, second, 2)
+	if micro := t.Nanosecond() / 1000; micro != 0 {
+		dst = appendDigits(append(dst, '.'), micro, 6)
 	}
-	return time.UnixMicro(micros).UTC().AppendFormat(dst, layout)
+	return append(dst, 'Z')
+}
+
+// appendDigits appends a number with leading zeros.
+func appendDigits(dst []byte, n, width int) []byte {
+	start := len(dst)
+	dst = append(dst, "000000"[:width]...)
+	for i := start + width - 1; i >= start; i-- {
+		dst[i] = byte('0' + n%10)
+		n /= 10
+	}
+	return dst
 }
 
 // timePattern is Django's: groups are year, month, day, hour, minute, second, fraction, zone.

@@ -29,7 +29,8 @@ type Conn struct {
 	tls        *libc.TLS
 	db         uintptr // the sqlite3*
 	statements map[string]*statement
-	open       *Rows // whose rows are being read, or nil
+	last       *statement // the one that was asked for last, or nil
+	open       *Rows      // whose rows are being read, or nil
 
 	// kept are the arguments of the last statement: SQLite reads them where they are.
 	kept []any

@@ -14,6 +14,7 @@ import (
 
 // statement is a prepared statement.
 type statement struct {
+	text     string
 	handle   uintptr // the sqlite3_stmt*
 	order    []int   // which argument each parameter takes
 	args     int     // how many it takes in all
@@ -25,13 +26,18 @@ func (c *Conn) prepare(query string) (*statement, error) {
 	if c.open != nil {
 		return nil, errOpen
 	}
+	if c.last != nil && c.last.text == query { // the same string, mostly, which takes no comparison
+		return c.last, nil
+	}
 	if s, ok := c.statements[query]; ok {
+		c.last = s
 		return s, nil
 	}
 	s, err := c.compile(query)
 	if err != nil {
 		return nil, err
 	}
+	c.last = nil
 	if len(c.statements) >= StatementLimit {
 		for text, old := range c.statements { // any one: the order of a map is as good as a list of ages here
 			delete(c.statements, text)
@@ -41,7 +47,7 @@ func (c *Conn) prepare(query string) (*statement, error) {
 			break
 		}
 	}
-	c.statements[query] = s
+	c.statements[query], c.last = s, s
 	return s, nil
 }
 
@@ -57,7 +63,7 @@ func (c *Conn) compile(query string) (*statement, error) {
 	if code != sqlite3.SQLITE_OK {
 		return nil, c.failure(code)
 	}
-	s := &statement{handle: c.out.pointer}
+	s := &statement{text: query, handle: c.out.pointer}
 	if s.handle == 0 || c.out.tail != text+uintptr(len(query)) {
 		return nil, errors.Join(errors.New("sqlite: not one statement"), c.finalize(s))
 	}
