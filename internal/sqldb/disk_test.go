@@ -22,8 +22,9 @@ type disk struct {
 	once     map[fault]bool     // the faults that go away when they were met
 	happened map[fault]int      // how often a fault was really met
 	calls    map[fault]int
-	left     int  // the calls that change something until the power is cut
-	powered  bool // whether left means nothing
+	gates    map[fault]chan struct{} // the calls that wait until theirs is closed
+	left     int                     // the calls that change something until the power is cut
+	powered  bool                    // whether left means nothing
 }
 
 // fault names calls by their kind ("read", "write", "sync") and the end of the file's name ("-wal", ".db").
@@ -53,7 +54,7 @@ func newDisk(t *testing.T) *disk {
 // functions replaced by ones that look for a fault and then call the original.
 func registerDisk() (_ *disk, unregister func(), err error) {
 	d := &disk{name: "disk" + string('a'+diskNumber.Add(1)), files: map[uintptr]string{},
-		faults: map[fault]int32{}, once: map[fault]bool{}, happened: map[fault]int{}, calls: map[fault]int{}, powered: true}
+		faults: map[fault]int32{}, once: map[fault]bool{}, happened: map[fault]int{}, calls: map[fault]int{}, gates: map[fault]chan struct{}{}, powered: true}
 	tls := libc.NewTLS()
 	original := sqlite3.Xsqlite3_vfs_find(tls, 0)
 	name, err := libc.CString(d.name)
@@ -123,6 +124,7 @@ func (d *disk) methods(tls *libc.TLS, theirs uintptr) (ours uintptr, functions [
 		return write(tls, file, buffer, n, offset)
 	}
 	syncer := func(tls *libc.TLS, file uintptr, flags int32) int32 {
+		d.wait("sync", file)
 		if code := d.meet("sync", file); code != 0 {
 			return code
 		}
@@ -131,6 +133,35 @@ func (d *disk) methods(tls *libc.TLS, theirs uintptr) (ours uintptr, functions [
 	copied := at[sqlite3.Tsqlite3_io_methods](ours)
 	copied.FxClose, copied.FxRead, copied.FxWrite, copied.FxSync = address(closer), address(reader), address(writer), address(syncer)
 	return ours, []any{closer, reader, writer, syncer}
+}
+
+// block keeps calls waiting until release is called.
+func (d *disk) block(call, suffix string) (release func()) {
+	gate := make(chan struct{})
+	d.mu.Lock()
+	d.gates[fault{call, suffix}] = gate
+	d.mu.Unlock()
+	return func() {
+		d.mu.Lock()
+		delete(d.gates, fault{call, suffix})
+		d.mu.Unlock()
+		close(gate)
+	}
+}
+
+// wait waits where a call is blocked.
+func (d *disk) wait(call string, file uintptr) {
+	d.mu.Lock()
+	var gate chan struct{}
+	for f, g := range d.gates {
+		if f.call == call && strings.HasSuffix(d.files[file], f.suffix) {
+			gate = g
+		}
+	}
+	d.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 }
 
 // meet counts a call and answers the fault that stands in its way, or 0.

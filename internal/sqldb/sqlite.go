@@ -74,7 +74,7 @@ func (db *sqliteDB) start() error {
 // checkPragmas makes sure of what SQLite answers without an error when it does not do it.
 func checkPragmas(conn *sqliteConn) error {
 	for _, want := range []struct{ pragma, value string }{
-		{"journal_mode", "wal"}, {"synchronous", "2"}, {"foreign_keys", "1"},
+		{"journal_mode", "wal"}, {"synchronous", "1"}, {"foreign_keys", "1"},
 	} {
 		var value string
 		if err := conn.row("PRAGMA "+want.pragma, &value); err != nil {

@@ -46,9 +46,14 @@ func perConnection(first ...string) []string {
 		"temp_store = MEMORY")
 }
 
-// openWriter opens the connection that writes. SQLite's own checkpoints are off,
-// because they keep a failed fsync to themselves: the writer runs them.
+// openWriter opens the connection that writes. SQLite's own checkpoints are off, because they keep a failed fsync to
+// themselves: the writer runs them, and syncs the log itself (see [writer.sync]).
 func (f sqliteFile) openWriter() (*sqliteConn, error) {
+	return openConn(f.uri("mode=rw"), append(perConnection(), "synchronous = NORMAL", "wal_autocheckpoint = 0")...)
+}
+
+// openMigrator opens a connection for changes of the schema. SQLite syncs each.
+func (f sqliteFile) openMigrator() (*sqliteConn, error) {
 	return openConn(f.uri("mode=rw"), append(perConnection(), "wal_autocheckpoint = 0")...)
 }
 

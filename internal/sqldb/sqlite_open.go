@@ -115,7 +115,7 @@ func prepareFile(ctx context.Context, file sqliteFile, opt Options, migrations [
 	if err := closeToOthers(file.path); err != nil {
 		return false, err
 	}
-	conn, err := file.openWriter()
+	conn, err := file.openMigrator()
 	if err != nil {
 		return false, err
 	}

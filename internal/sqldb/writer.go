@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -54,12 +55,20 @@ type writer struct {
 	finished chan error
 	// restartAt is the log's length in pages at which readers are waited for, so that it can begin anew.
 	restartAt int64
+
+	group   []*job // that is being written
+	spare   []*job // the place of the group before, which may be in use while it is synced
+	syncing bool   // the group before is being synced
+	commits chan commit
+	synced  chan struct{}
 }
 
 func startWriter(file sqliteFile, conn *sqliteConn, clock *clock, health *health) *writer {
 	w := &writer{file: file, conn: conn, clock: clock, health: health,
-		queue: make(chan *job, queueLimit), finished: make(chan error, 1), restartAt: restartPages}
+		queue: make(chan *job, queueLimit), finished: make(chan error, 1), restartAt: restartPages,
+		commits: make(chan commit, 1), synced: make(chan struct{}, 1)}
 	go w.loop()
+	go w.syncCommits()
 	return w
 }
 
@@ -109,22 +118,22 @@ func (w *writer) close() error {
 
 // loop runs all that waits as one group, again and again.
 func (w *writer) loop() {
-	group := make([]*job, 0, queueLimit)
 	for first := range w.queue {
-		group = append(group[:0], first)
-		for more := true; more && len(group) < queueLimit; {
+		w.group = append(w.group[:0], first)
+		for more := true; more && len(w.group) < queueLimit; {
 			select {
 			case j, ok := <-w.queue:
 				if more = ok; ok {
-					group = append(group, j)
+					w.group = append(w.group, j)
 				}
 			default:
 				more = false
 			}
 		}
-		w.serve(group)
-		clear(group)
+		w.serve()
 	}
+	w.settle()
+	close(w.commits)
 	var err error
 	if w.conn != nil {
 		err = w.conn.Close()
@@ -144,21 +153,22 @@ const (
 	lost
 )
 
-// serve answers every job of a group. Nearly always all of them succeed, or fail before they write: so they are run
-// without savepoints, which cost as much as the writes themselves, and once more with them where one fails later.
-func (w *writer) serve(group []*job) {
+// serve writes the group. Nearly always all of it succeeds, or fails before it writes: so jobs are run without savepoints,
+// which cost as much as the writes themselves, and once more with them where one fails later.
+func (w *writer) serve() {
 	if w.closing.Load() {
-		answerAll(group, ErrClosed)
+		answerAll(w.group, ErrClosed)
 		return
 	}
-	what := w.transact(group, false)
+	what := w.transact(false)
 	if what == undone {
-		what = w.transact(group, true)
+		what = w.transact(true)
 	}
 	if what == lost {
 		// Alone, only the guilty one fails.
-		for i := range group {
-			w.transact(group[i:i+1], true)
+		for _, j := range slices.Clone(w.group) {
+			w.group = append(w.group[:0], j)
+			w.transact(true)
 		}
 	}
 	w.checkpoint()
@@ -170,45 +180,68 @@ func answerAll(group []*job, err error) {
 	}
 }
 
-// transact runs jobs in one transaction and answers them after its commit; careful gives each a savepoint. When it answers
-// undone or lost nobody has been answered, and nothing is kept: undone when a job was not careful and is to be, lost when
-// there is more than one and each is to be run alone.
-func (w *writer) transact(jobs []*job, careful bool) outcome {
+// transact runs the group in one transaction and commits it; careful gives each job a savepoint. When it answers undone or
+// lost nobody has been answered, and nothing is kept: undone when a job was not careful and is to be, lost when there is
+// more than one and each is to be run alone.
+func (w *writer) transact(careful bool) outcome {
 	if err := w.health.refusal(); err != nil {
-		answerAll(jobs, err)
+		answerAll(w.group, err)
 		return answered
 	}
 	if err := w.beginTransaction(); err != nil {
-		w.fail(jobs, err)
+		w.fail(w.group, err)
 		return answered
 	}
 	wrote := false
-	for _, j := range jobs {
+	for i := 0; i < len(w.group) || !careful && w.more(); i++ {
+		j := w.group[i]
 		if !j.begin() {
 			continue
 		}
 		m := &member{sqliteConn: w.conn, careful: careful}
 		switch m.serve(j, w.clock.next()) {
 		case lost:
-			return w.giveUp(jobs, j.err)
+			return w.giveUp(j.err)
 		case undone:
 			return w.undo(j.err)
 		}
 		w.health.note(j.err)
 		wrote = wrote || m.wrote && j.err == nil
 	}
-	return w.commit(jobs, wrote)
+	return w.commit(wrote)
+}
+
+// more waits for one more job while the group before is synced: it is cheaper in this transaction than in one of its own.
+// It reports false when the group is complete.
+func (w *writer) more() bool {
+	for w.syncing && len(w.group) < queueLimit {
+		select {
+		case j, open := <-w.queue:
+			switch {
+			case !open:
+				w.settle()
+			case w.closing.Load():
+				j.answer(ErrClosed)
+			default:
+				w.group = append(w.group, j)
+				return true
+			}
+		case <-w.synced:
+			w.syncing = false
+		}
+	}
+	return false
 }
 
 // giveUp leaves a transaction that is not there any more. A single job is answered; without an error of its own, fn has
 // swallowed SQLite's.
-func (w *writer) giveUp(jobs []*job, err error) outcome {
+func (w *writer) giveUp(err error) outcome {
 	w.health.note(err)
 	w.discard()
-	if len(jobs) > 1 {
+	if len(w.group) > 1 {
 		return lost
 	}
-	w.fail(jobs, cmp.Or(err, errLost))
+	w.fail(w.group, cmp.Or(err, errLost))
 	return answered
 }
 
@@ -221,27 +254,28 @@ func (w *writer) undo(err error) outcome {
 	return undone
 }
 
-// commit commits and answers jobs, or answers lost when they are to be run again, each alone.
-func (w *writer) commit(jobs []*job, wrote bool) outcome {
+// commit commits the group and has it synced and answered, or answers lost when its jobs are to be run again, each alone.
+func (w *writer) commit(wrote bool) outcome {
 	if err := w.conn.run("COMMIT"); err != nil {
 		w.discard()
 		_, deferred := errors.AsType[*ForeignKeyError](err)
 		switch {
 		case !deferred:
-			w.fail(jobs, err)
-		case len(jobs) > 1: // a constraint that is checked at the end, broken by one of them
+			w.fail(w.group, err)
+		case len(w.group) > 1: // a constraint that is checked at the end, broken by one of them
 			return lost
 		default:
-			answerAll(jobs, err)
+			answerAll(w.group, err)
 		}
 		return answered
 	}
-	if wrote {
-		w.health.clear()
+	log, err := w.conn.Log()
+	if err != nil {
+		w.fail(w.group, err)
+		return answered
 	}
-	for _, j := range jobs {
-		j.answer(j.err)
-	}
+	w.settle()
+	w.sync(commit{jobs: w.group, log: log, wrote: wrote})
 	return answered
 }
 
@@ -266,6 +300,7 @@ func (w *writer) beginTransaction() (err error) {
 // discard closes the connection, whose state is not to be trusted, with its
 // transaction; the next group opens another one.
 func (w *writer) discard() {
+	w.settle()
 	w.health.note(w.conn.rollback())
 	w.health.note(w.conn.Close())
 	w.conn = nil

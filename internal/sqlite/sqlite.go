@@ -27,13 +27,13 @@ var errOpen = errors.New("sqlite: a statement was run while the rows of another 
 // Conn is a connection to a SQLite file.
 type Conn struct {
 	tls        *libc.TLS
-	db         uintptr // the sqlite3*
+	syncing    *libc.TLS // of whoever syncs the log
+	db         uintptr   // the sqlite3*
 	statements map[string]*statement
 	last       *statement // the one that was asked for last, or nil
 	open       *Rows      // whose rows are being read, or nil
 
-	// kept are the arguments of the last statement: SQLite reads them where they are.
-	kept []any
+	texts arena
 	// out is where SQLite writes what it answers beside its result code; it stands here because the stack of a goroutine moves.
 	out struct {
 		pointer, tail uintptr
@@ -48,15 +48,18 @@ var prepareLibrary = sync.OnceFunc(sqlite3.PatchIssue199)
 // The connection takes no locks against use by several goroutines; [Conn.Interrupt] alone needs none.
 func Open(uri string) (*Conn, error) {
 	prepareLibrary()
-	c := &Conn{tls: libc.NewTLS(), statements: make(map[string]*statement)}
+	c := &Conn{tls: libc.NewTLS(), syncing: libc.NewTLS(), statements: make(map[string]*statement)}
 	name, err := libc.CString(uri)
+	if err == nil {
+		err = c.texts.open(c.tls)
+	}
 	if err != nil {
-		c.tls.Close()
+		c.release()
 		return nil, err
 	}
-	defer libc.Xfree(c.tls, name)
 	const flags = sqlite3.SQLITE_OPEN_READWRITE | sqlite3.SQLITE_OPEN_CREATE | sqlite3.SQLITE_OPEN_URI | sqlite3.SQLITE_OPEN_NOMUTEX
 	code := sqlite3.Xsqlite3_open_v2(c.tls, name, uintptr(unsafe.Pointer(&c.db)), flags, 0)
+	libc.Xfree(c.tls, name)
 	if code == sqlite3.SQLITE_OK {
 		code = sqlite3.Xsqlite3_extended_result_codes(c.tls, c.db, 1)
 	}
@@ -75,15 +78,21 @@ func (c *Conn) Close() error {
 	if code := sqlite3.Xsqlite3_close_v2(c.tls, c.db); code != sqlite3.SQLITE_OK {
 		errs = append(errs, c.failure(code))
 	}
-	c.tls.Close()
+	c.release()
 	return errors.Join(errs...)
+}
+
+func (c *Conn) release() {
+	c.texts.close(c.tls)
+	c.tls.Close()
+	c.syncing.Close()
 }
 
 // StrictQuotes makes a misspelt column in double quotes an error and not a text. It comes before the first statement.
 func (c *Conn) StrictQuotes() error {
 	list := libc.Xmalloc(c.tls, 16)
 	if list == 0 {
-		return errors.New("sqlite: no memory")
+		return errMemory
 	}
 	defer libc.Xfree(c.tls, list)
 	for _, option := range []int32{sqlite3.SQLITE_DBCONFIG_DQS_DML, sqlite3.SQLITE_DBCONFIG_DQS_DDL} {

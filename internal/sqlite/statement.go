@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
 	"strconv"
 	"unsafe"
 
@@ -147,12 +146,12 @@ func (c *Conn) Query(query string, args ...any) (*Rows, error) {
 	return r, nil
 }
 
-// bind gives a statement its arguments. They are not copied: the connection keeps them until the next statement.
+// bind gives a statement its arguments. Their texts are good until the next statement.
 func (c *Conn) bind(s *statement, args []any) error {
 	if len(args) != s.args {
 		return fmt.Errorf("sqlite: the statement takes %d arguments and is given %d", s.args, len(args))
 	}
-	c.kept = args
+	c.texts.clear(c.tls)
 	for i, at := range s.order {
 		if err := c.bindOne(s, int32(i+1), args[at]); err != nil {
 			return fmt.Errorf("sqlite: argument $%d: %w", at+1, err)
@@ -224,27 +223,20 @@ func (c *Conn) bindOther(s *statement, at int32, v reflect.Value) error {
 	return fmt.Errorf("a %s cannot be stored", v.Type())
 }
 
-// nothing is what empty text points to: a null pointer would be NULL.
-var nothing [1]byte
-
 func (c *Conn) bindText(s *statement, at int32, text string) int32 {
-	data := &nothing[0]
-	if text != "" {
-		data = unsafe.StringData(text)
+	p := c.texts.keep(c.tls, text)
+	if p == 0 {
+		return sqlite3.SQLITE_NOMEM
 	}
-	code := sqlite3.Xsqlite3_bind_text(c.tls, s.handle, at, uintptr(unsafe.Pointer(data)), int32(len(text)), sqlite3.SQLITE_STATIC)
-	runtime.KeepAlive(data)
-	return code
+	return sqlite3.Xsqlite3_bind_text(c.tls, s.handle, at, p, int32(len(text)), sqlite3.SQLITE_STATIC)
 }
 
 func (c *Conn) bindBlob(s *statement, at int32, blob []byte) int32 {
-	data := &nothing[0]
-	if len(blob) > 0 {
-		data = unsafe.SliceData(blob)
+	p := c.texts.keep(c.tls, string(blob))
+	if p == 0 {
+		return sqlite3.SQLITE_NOMEM
 	}
-	code := sqlite3.Xsqlite3_bind_blob(c.tls, s.handle, at, uintptr(unsafe.Pointer(data)), int32(len(blob)), sqlite3.SQLITE_STATIC)
-	runtime.KeepAlive(data)
-	return code
+	return sqlite3.Xsqlite3_bind_blob(c.tls, s.handle, at, p, int32(len(blob)), sqlite3.SQLITE_STATIC)
 }
 
 // boolean is a boolean as SQLite stores it.

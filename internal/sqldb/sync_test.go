@@ -1,0 +1,101 @@
+package sqldb_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"belfry/internal/sqldb"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// waitingWrites begins writes, which are in the queue when it returns.
+func waitingWrites(db *sqldb.DB, answers chan<- error, fns ...func(tx *sqldb.Tx) error) {
+	for _, fn := range fns {
+		go func() { answers <- db.Write(context.Background(), fn) }()
+		synctest.Wait()
+	}
+}
+
+// TestNobodyIsAnsweredBeforeTheDiskHasTheirWrite while the next group runs already.
+func TestNobodyIsAnsweredBeforeTheDiskHasTheirWrite(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		first []string
+	}{{"one alone", []string{"a"}}, {"a group", []string{"a", "b"}}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDisk(t)
+				db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+				if err := db.Write(context.Background(), insert("before")); err != nil { // which begins the log, and syncs that
+					t.Fatal(err)
+				}
+				release := hold(db)
+				answers := make(chan error, 8)
+				for _, name := range test.first {
+					waitingWrites(db, answers, insert(name))
+				}
+				goOn := d.block("sync", "-wal")
+				release()
+				synctest.Wait()
+				ran, saw := false, 0
+				waitingWrites(db, answers, func(tx *sqldb.Tx) error { // it changes nothing, but may say what it has seen
+					ran = true
+					return tx.Row("SELECT COUNT(*) FROM note", nil, &saw)
+				})
+				if len(answers) != 0 {
+					t.Errorf("%d were answered while the disk had nothing", len(answers))
+				}
+				if beside := len(test.first) > 1; ran != beside {
+					t.Errorf("the next one ran while a group was synced: %v", ran)
+				}
+				goOn()
+				for range len(test.first) + 1 {
+					if err := <-answers; err != nil {
+						t.Error(err)
+					}
+				}
+				if saw != len(test.first)+1 {
+					t.Errorf("the next one saw %d notes", saw)
+				}
+			})
+		})
+	}
+}
+
+// TestAFailedSyncIsAnsweredToTheNextGroupToo because a second sync that succeeds proves nothing.
+func TestAFailedSyncIsAnsweredToTheNextGroupToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk(t)
+		opt := sqldb.OnDisk(testOptions(t), d.name)
+		fatal := make(chan error, 8)
+		opt.Fatal = func(err error) { fatal <- err }
+		db := openNotes(t, tempPath(t), opt)
+		if err := db.Write(context.Background(), insert("before")); err != nil {
+			t.Fatal(err)
+		}
+		release := hold(db)
+		answers := make(chan error, 8)
+		waitingWrites(db, answers, insert("a"), insert("b"))
+		goOn := d.block("sync", "-wal")
+		d.failOnce("sync", "-wal", sqlite3.SQLITE_IOERR_FSYNC)
+		release()
+		synctest.Wait()
+		waitingWrites(db, answers, insert("c"))
+		goOn()
+		for range 3 {
+			if err := <-answers; !errors.Is(err, sqldb.ErrStorage) {
+				t.Errorf("answered %v", err)
+			}
+		}
+		if len(fatal) == 0 || d.failed("sync", "-wal") != 1 {
+			t.Errorf("%d were told, after %d failures", len(fatal), d.failed("sync", "-wal"))
+		}
+		if got := names(t, db); !slices.Contains(got, "before") {
+			t.Errorf("stored are %v", got)
+		}
+	})
+}

@@ -1,0 +1,55 @@
+package sqlite
+
+import (
+	"errors"
+
+	"modernc.org/libc"
+)
+
+// arenaSize is how much text the arguments of a statement mostly have, in bytes. Beyond it each has a place of its own.
+const arenaSize = 16 << 10
+
+var errMemory = errors.New("sqlite: no memory")
+
+// arena is where the texts of a statement's arguments stand while it runs: SQLite reads memory of its own only.
+type arena struct {
+	start uintptr
+	used  int
+	large []uintptr
+}
+
+func (a *arena) open(tls *libc.TLS) error {
+	if a.start = libc.Xmalloc(tls, arenaSize); a.start == 0 {
+		return errMemory
+	}
+	return nil
+}
+
+func (a *arena) close(tls *libc.TLS) {
+	a.clear(tls)
+	libc.Xfree(tls, a.start)
+}
+
+// clear forgets the texts of the statement before.
+func (a *arena) clear(tls *libc.TLS) {
+	a.used = 0
+	for _, p := range a.large {
+		libc.Xfree(tls, p)
+	}
+	a.large = a.large[:0]
+}
+
+// keep copies a text and answers where it stands, also one that is empty; 0 where there is no memory.
+func (a *arena) keep(tls *libc.TLS, text string) uintptr {
+	p := a.start + uintptr(a.used)
+	if a.used+len(text) < arenaSize {
+		a.used += len(text)
+	} else {
+		if p = libc.Xmalloc(tls, libc.Tsize_t(len(text))); p == 0 {
+			return 0
+		}
+		a.large = append(a.large, p)
+	}
+	copy(libc.GoBytes(p, len(text)), text)
+	return p
+}
