@@ -40,11 +40,17 @@ func (s *server) handler() http.Handler {
 	return withHeaders(s.recovering(normalise(router, router.NotFoundHandler)))
 }
 
+// The values of headers that every answer has. Nobody changes them.
+var (
+	noStore = []string{"no-store"}
+	noSniff = []string{"nosniff"}
+)
+
 // withHeaders sets what every answer has: nobody on the way keeps it, and nobody guesses what it is.
 func withHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		header := w.Header()
+		header["Cache-Control"], header["X-Content-Type-Options"] = noStore, noSniff
 		next.ServeHTTP(w, r)
 	})
 }
@@ -134,15 +140,16 @@ const requestTime = 30 * time.Second
 
 // answer is the handler of one route: negotiation, who is calling, may they, the method, then the work.
 func (s *server) answer(rt route) http.Handler {
-	allow := strings.Join(append(methods(rt), http.MethodOptions), ", ")
+	allow := []string{strings.Join(append(methods(rt), http.MethodOptions), ", ")} // nobody changes it
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", allow)
+		w.Header()["Allow"] = allow
+		ctx := r.Context()
 		if !rt.verbs[0].stream {
-			ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, requestTime)
 			defer cancel()
-			r = r.WithContext(ctx)
 		}
-		handle, r, err := s.admit(rt, r)
+		handle, r, err := s.admit(ctx, rt, r)
 		if err == nil {
 			err = handle(w, r)
 		}
@@ -164,8 +171,8 @@ func methods(rt route) (names []string) {
 }
 
 // admit finds out who calls and whether they may, in the order in which Django REST framework does, and
-// answers what handles the request. A wrong method is 405 only for those who may use the route at all.
-func (s *server) admit(rt route, r *http.Request) (handler, *http.Request, error) {
+// answers what handles the request, and the request as that sees it: within ctx. A wrong method is 405 only for those who may use the route at all.
+func (s *server) admit(ctx context.Context, rt route, r *http.Request) (handler, *http.Request, error) {
 	if _, err := drf.Negotiate(r, rt.verbs[0].offers...); err != nil {
 		return nil, r, err
 	}
@@ -173,7 +180,7 @@ func (s *server) admit(rt route, r *http.Request) (handler, *http.Request, error
 	if err != nil {
 		return nil, r, err
 	}
-	r = r.WithContext(identity.WithCaller(r.Context(), caller))
+	r = r.WithContext(identity.WithCaller(ctx, caller))
 	method := r.Method
 	if method == http.MethodHead {
 		method = http.MethodGet

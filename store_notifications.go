@@ -20,27 +20,28 @@ const notificationTables = "notification n LEFT JOIN event e ON e.pk = n.event_p
 
 // scanNotification reads one row of notificationColumns.
 func scanNotification(row sqldb.Scanner) (Notification, error) {
-	var (
+	s := new(struct { // one object, because each variable of its own would be one
 		n                                         Notification
 		rule, transport                           sql.NullString
 		pk, action, app, origin, user, ctx, brand sql.NullString
 		created, expires                          sql.NullInt64
 		ip                                        *string
-	)
-	err := row.Scan(&n.PK, &n.UserPK, &rule, &transport, &n.Severity, &n.Body, &n.Hyperlink, &n.HyperlinkLabel,
+	})
+	n := &s.n
+	err := row.Scan(&n.PK, &n.UserPK, &s.rule, &s.transport, &n.Severity, &n.Body, &n.Hyperlink, &n.HyperlinkLabel,
 		&n.Created, &n.Seen, &n.SeenAt,
-		&pk, &created, &expires, &action, &app, &ip, &origin, &user, &ctx, &brand)
+		&s.pk, &s.created, &s.expires, &s.action, &s.app, &s.ip, &s.origin, &s.user, &s.ctx, &s.brand)
 	if err != nil {
-		return n, err
+		return *n, err
 	}
-	n.RulePK, n.TransportPK = rule.String, transport.String
-	if pk.Valid {
+	n.RulePK, n.TransportPK = s.rule.String, s.transport.String
+	if s.pk.Valid {
 		n.Event = &Event{
-			PK: pk.String, Created: created.Int64, Expires: expires.Int64, Action: action.String, App: app.String, ClientIP: ip,
-			Origin: Origin(origin.String), User: drf.JSON(user.String), Context: drf.JSON(ctx.String), Brand: drf.JSON(brand.String),
+			PK: s.pk.String, Created: s.created.Int64, Expires: s.expires.Int64, Action: s.action.String, App: s.app.String, ClientIP: s.ip,
+			Origin: Origin(s.origin.String), User: drf.JSON(s.user.String), Context: drf.JSON(s.ctx.String), Brand: drf.JSON(s.brand.String),
 		}
 	}
-	return n, nil
+	return *n, nil
 }
 
 // owner limits a request to one person's notifications; all means everybody's.

@@ -24,7 +24,7 @@ func (s *Serializer[M, P]) Read(w http.ResponseWriter, r *http.Request, mode Mod
 // readBody reads a body whole, and refuses one that is too large or does not call itself JSON in UTF-8.
 // An empty body may call itself anything.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := readAll(w, r)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return nil, Detail(http.StatusRequestEntityTooLarge, fmt.Sprintf("Request body too large: at most %d bytes.", tooLarge.Limit))
@@ -36,6 +36,16 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 		return nil, Detail(http.StatusUnsupportedMediaType, fmt.Sprintf(`Unsupported media type "%s" in request.`, contentType))
 	}
 	return body, nil
+}
+
+// readAll reads a body of at most maxBody bytes; where its length was said, into as much room.
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength < 0 || r.ContentLength > maxBody {
+		return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	}
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(r.Body, body)
+	return body, err
 }
 
 // isJSON reports whether a Content-Type names JSON, in UTF-8 if it names a charset.

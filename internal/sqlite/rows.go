@@ -121,6 +121,11 @@ func (r *Rows) scan(at int32, dest any) error {
 		return r.integer(at, kind, *d)
 	case *[]byte:
 		*d = []byte(r.text(at))
+	case *sql.NullString:
+		d.String, d.Valid = r.text(at), true
+	case *sql.NullInt64:
+		d.Valid = true
+		return r.integer(at, kind, &d.Int64)
 	case *any:
 		*d = r.value(at, kind)
 	case sql.Scanner:
