@@ -85,8 +85,8 @@ func TestPercentileIsTheNearestRank(t *testing.T) {
 }
 
 func TestTheTableShowsMedians(t *testing.T) {
-	got := median([]sample{{Rate: 30, P50: 1, P99: 9}, {Rate: 10, P50: 3, P99: 5}, {Rate: 20, P50: 2, P99: 7}, {Rate: 40, P50: 4, P99: 7}})
-	if want := (sample{Rate: 25, P50: 2, P99: 7}); got != want {
+	got := median([]sample{{Rate: 30, P50: 1, P95: 6, P99: 9}, {Rate: 10, P50: 3, P95: 2, P99: 5}, {Rate: 20, P50: 2, P95: 4, P99: 7}, {Rate: 40, P50: 4, P95: 6, P99: 7}})
+	if want := (sample{Rate: 25, P50: 2, P95: 5, P99: 7}); got != want {
 		t.Errorf("want %v, got %v", want, got)
 	}
 }
@@ -163,6 +163,62 @@ func TestTheCeilingReadsAsStrictlyAsBelfry(t *testing.T) {
 	}
 }
 
+func TestTheCeilingReadsEventsAsStrictlyAsBelfry(t *testing.T) {
+	const event = `{"user":{},"action":"login","app":"portal","context":{},"client_ip":null`
+	nested := func(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+	for body, want := range map[string]string{
+		`{"action":"login","app":"portal"}`:                                                          event,
+		`{"app":"portal","other":[1],"action":"login","expires":"2026-01-01T00:00:00Z"}`:             event,
+		`{"action":"custom_x","app":"p","client_ip":"2001:DB8::1","user":[1],"context":"\\\\u0000"}`: `{"user":[1],"action":"custom_x","app":"p","context":"\\\\u0000","client_ip":"2001:db8::1"`,
+		`{"action":"login","app":"portal","brand":` + nested(63) + `}`:                               event,
+		`{"action":"login","app":"portal","brand":` + nested(64) + `}`:                               "",
+		`{"action":"login","app":"portal","brand":1e308}`:                                            event,
+		`{"action":"login","app":"portal","brand":1e309}`:                                            "",
+		`{"action":"login","app":"portal","brand":` + strings.Repeat("1", 100) + `}`:                 event,
+		`{"action":"login","app":"portal","brand":` + strings.Repeat("1", 101) + `}`:                 "",
+		`{"action":"login","app":"portal","brand":"\u0000"}`:                                         "",
+		`{"action":"login","app":"portal","brand":null}`:                                             "",
+		`{"action":"login","app":"portal","user":null}`:                                              "",
+		`{"action":"login","app":"portal","user":{"a":1,"a":2}}`:                                     "",
+		`{"action":"login","app":"portal","client_ip":"1.2.3"}`:                                      "",
+		`{"action":"login","app":"portal","expires":"soon"}`:                                         "",
+		`{"action":"sign_in","app":"portal"}`:                                                        "",
+		`{"action":1,"app":"portal"}`:                                                                "",
+		`{"action":"login","app":" "}`:                                                               "",
+		`{"action":"login"}`:                                                                         "",
+		`{"app":"portal"}`:                                                                           "",
+		`{"action":"login","app":"portal"}x`:                                                         "",
+	} {
+		got, err := appendEvent([]byte("{"), []byte(body))
+		if text := strings.Replace(string(got), ",", "", 1); text != want || (err == nil) != (want != "") {
+			t.Errorf("%s: want %q, got %q %v", body, want, text, err)
+		}
+	}
+}
+
+func TestOnlyTakesWhatTheRowsAreComparedWith(t *testing.T) {
+	var rows []*row
+	for _, n := range []int{1, 64} {
+		rows = append(rows, &row{name: seenCeiling, connections: n, ceiling: seenCeiling}, &row{name: eventCeiling, connections: n, ceiling: eventCeiling},
+			&row{name: "PATCH seen", connections: n, ceiling: seenCeiling}, &row{name: "POST event", connections: n, ceiling: eventCeiling})
+	}
+	rows = append(rows, &row{name: syncCeiling, connections: 1, ceiling: seenCeiling})
+	for only, want := range map[string]string{
+		"^PATCH seen, 64": seenCeiling + ", 64 connections; PATCH seen, 64 connections; ",
+		"^PATCH seen, 1 ": seenCeiling + ", 1 connections; PATCH seen, 1 connections; " + syncCeiling + ", 1 connections; ",
+		"POST.*64":        eventCeiling + ", 64 connections; POST event, 64 connections; ",
+		"nothing of it":   "",
+	} {
+		got := ""
+		for _, r := range chosen(rows, regexp.MustCompile(only)) {
+			got += r.title() + "; "
+		}
+		if got != want {
+			t.Errorf("%s: want %s got %s", only, want, got)
+		}
+	}
+}
+
 // TestQuickMeasuresAllThereIs runs the whole program.
 func TestQuickMeasuresAllThereIs(t *testing.T) {
 	if testing.Short() {
@@ -175,13 +231,13 @@ func TestQuickMeasuresAllThereIs(t *testing.T) {
 	}
 	for _, row := range []string{
 		`- Binary: \d+\.\d MB`, `- Start to ready, new database: \d+ ms`, `- Memory when ready: \d+ MiB`,
-		`\| Disk: 4 KiB write \+ fsync +\| +\| +\d+ \|`, `\| PATCH seen +\| +64 \| +\d+ \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d % \|`,
+		`\| Disk: 4 KiB write \+ fsync +\| +\| +\d+ \|`, `\| PATCH seen +\| +64 \| +\d+ \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d % \|`,
 	} {
 		if !regexp.MustCompile(row).MatchString(out.String()) {
 			t.Errorf("no %s in:\n%s", row, out.String())
 		}
 	}
-	if rows := strings.Count(out.String(), "\n|"); rows != 2+2+10*2 {
+	if rows := strings.Count(out.String(), "\n|"); rows != 2+2+11*2+1 {
 		t.Errorf("%d rows in:\n%s", rows, out.String())
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

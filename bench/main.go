@@ -15,6 +15,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -25,8 +29,9 @@ type options struct {
 	time        time.Duration // of one measurement
 	dir         string        // where the database and the file for the fsyncs are made
 	connections []int
-	items       int  // notifications that one row works on
-	deliveries  bool // what is sent is measured, and nothing else
+	only        *regexp.Regexp // the rows that are measured
+	items       int            // notifications that one row works on
+	deliveries  bool           // what is sent is measured, and nothing else
 }
 
 func main() {
@@ -59,24 +64,48 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 
 // parse reads the command line.
 func parse(args []string, errs io.Writer) (options, error) {
-	o := options{connections: []int{1, 64, 256}, items: 1000}
+	o := options{connections: []int{1, 8, 64, 256}, items: 1000}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	flags.IntVar(&o.runs, "runs", 3, "how often each measurement is made; the table shows the median")
+	flags.IntVar(&o.runs, "runs", 5, "how often each measurement is made; the table shows the median")
 	flags.DurationVar(&o.time, "time", 3*time.Second, "how long one measurement takes")
 	flags.StringVar(&o.dir, "dir", "", "a directory on the disk to measure (default: a new one in the current directory)")
 	flags.BoolVar(&o.deliveries, "deliveries", false, "measure deliveries to receivers of its own, and how little they disturb, instead of the rest")
 	quick := flags.Bool("quick", false, "one short run with fewer connections, to see that it works")
+	flags.Func("only", "measure the rows whose name, with its connections, matches this regular expression, and what they are compared with", func(text string) (err error) {
+		o.only, err = regexp.Compile(text)
+		return err
+	})
+	var connections []int
+	flags.Func("connections", "how many connections there are, such as 1,64 (default 1,8,64,256)", func(text string) (err error) {
+		connections, err = parseNumbers(text)
+		return err
+	})
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	if *quick {
 		o.runs, o.time, o.connections, o.items = 1, 300*time.Millisecond, []int{1, 64}, 128
 	}
-	if flags.NArg() > 0 || o.runs < 1 || o.time <= 0 {
-		return o, fmt.Errorf("want -runs of 1 or more, -time above 0 and no other arguments")
+	if connections != nil {
+		o.connections = connections
+	}
+	if most := slices.Max(o.connections); flags.NArg() > 0 || o.runs < 1 || o.time <= 0 || most > o.items {
+		return o, fmt.Errorf("want -runs of 1 or more, -time above 0, at most %d connections and no other arguments", o.items)
 	}
 	return o, nil
+}
+
+// parseNumbers reads whole numbers above 0 that commas separate.
+func parseNumbers(text string) (numbers []int, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is no number above 0", part)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
 }
 
 // measureAll builds and starts all that is measured, measures, and prints the table.
@@ -97,6 +126,9 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) (err er
 	rows, err := b.prepare(ctx)
 	if err != nil {
 		return err
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("no row matches %q", o.only)
 	}
 	for i := range o.runs {
 		for _, r := range rows {

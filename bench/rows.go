@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -21,7 +25,8 @@ const (
 // row is a line of the table and how it is measured.
 type row struct {
 	name        string
-	connections int // 0 where there are none; such a row is not compared with the ceiling
+	connections int    // 0 where there are none
+	ceiling     string // the name of the row that it is compared with, at the same number of connections; "" for none
 	measure     func(ctx context.Context) (sample, error)
 	samples     []sample
 }
@@ -33,12 +38,38 @@ func (r *row) title() string {
 	return fmt.Sprintf("%s, %d connections", r.name, r.connections)
 }
 
-// ceilingName is the row that the others are compared with.
-const ceilingName = "Ceiling: PATCH seen, nothing stored"
+// The rows that others are compared with.
+const (
+	seenCeiling  = "Ceiling: PATCH seen, nothing stored"
+	eventCeiling = "Ceiling: POST event, nothing stored"
+	syncCeiling  = "Ceiling: PATCH seen, an fsync each"
+)
+
+// chosen are the rows whose title matches, and those that they are compared with.
+func chosen(rows []*row, only *regexp.Regexp) []*row {
+	if only == nil {
+		return rows
+	}
+	wanted := map[*row]bool{}
+	for _, r := range rows {
+		if !only.MatchString(r.title()) {
+			continue
+		}
+		wanted[r] = true
+		for _, other := range rows {
+			compared := other.name == r.ceiling || other.name == syncCeiling && r.ceiling == seenCeiling
+			if compared && other.connections == r.connections {
+				wanted[other] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !wanted[r] })
+}
 
 // scene is what a load generator asks of a server.
 type scene struct {
-	name string
+	name, ceiling string
+	connections   []int // nil for all that are asked for
 	workload
 }
 
@@ -52,36 +83,88 @@ func (b *bench) rows(ctx context.Context) ([]*row, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make notifications: %w", err)
 	}
-	ceiling, err := b.startCeiling(ctx, keys[0])
+	bare, err := b.ceilings(ctx, keys[:b.items])
 	if err != nil {
 		return nil, err
 	}
-	scenes := append([]scene{{ceilingName, seenWorkload(ceiling, keys[:b.items])}}, b.belfry.scenes(keys[:b.items], keys[b.items:])...)
-	for _, s := range scenes {
-		load, err := b.child(ctx, "load", s.workload)
-		if err != nil {
-			return nil, err
-		}
+	for _, s := range append(bare, b.belfry.scenes(keys[:b.items], keys[b.items:])...) {
+		load := sync.OnceValues(func() (*child, error) { return b.child(ctx, "load", s.workload) })
 		for _, n := range b.connections {
-			rows = append(rows, &row{name: s.name, connections: n, measure: func(context.Context) (sample, error) {
-				return load.measure(order{Connections: n, Warm: b.time / 10, Time: b.time})
+			if s.connections != nil && !slices.Contains(s.connections, n) {
+				continue
+			}
+			rows = append(rows, &row{name: s.name, connections: n, ceiling: s.ceiling, measure: func(context.Context) (sample, error) {
+				child, err := load()
+				if err != nil {
+					return sample{}, err
+				}
+				return child.measure(order{Connections: n, Warm: b.time / 10, Time: b.time})
 			}})
 		}
 	}
-	return rows, nil
+	return chosen(rows, b.only), nil
 }
 
-// startCeiling starts the ceiling with a notification of Belfry's to answer, and answers its address.
-func (b *bench) startCeiling(ctx context.Context, key string) (address string, err error) {
-	text, err := b.belfry.call(ctx, http.MethodGet, notificationsPath+key+"/", "", http.StatusOK)
+// ceilings starts the ceilings, with Belfry's own answers to cut up, and answers what is asked of them: of one that stores
+// nothing, and of one that syncs before it answers, by which one client at a time is measured.
+func (b *bench) ceilings(ctx context.Context, keys []string) ([]scene, error) {
+	notification, err := b.belfry.call(ctx, http.MethodGet, notificationsPath+keys[0]+"/", "", http.StatusOK)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	n, err := cutNotification(text)
+	event, err := b.belfry.call(ctx, http.MethodPost, eventsPath, unmatched, http.StatusCreated)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	c, err := b.child(ctx, "ceiling", n)
+	var answers plainAnswers
+	var err1, err2 error
+	answers.Notification, err1 = cutNotification(notification)
+	answers.Event, err2 = cutEvent(event)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	bare, err := b.startCeiling(ctx, answers)
+	if err != nil {
+		return nil, err
+	}
+	if err := sameSize(ctx, bare, b.belfry.address); err != nil {
+		return nil, err
+	}
+	answers.SyncFile = filepath.Join(b.dir, "sync-each")
+	syncing, err := b.startCeiling(ctx, answers)
+	if err != nil {
+		return nil, err
+	}
+	return []scene{
+		{name: seenCeiling, ceiling: seenCeiling, workload: seenWorkload(bare, keys)},
+		{name: eventCeiling, ceiling: eventCeiling, workload: unmatchedWorkload(bare)},
+		{name: syncCeiling, ceiling: seenCeiling, connections: []int{1}, workload: seenWorkload(syncing, keys)},
+	}, nil
+}
+
+// sameSize posts the same event to the ceiling and to Belfry: both must answer as much.
+func sameSize(ctx context.Context, addresses ...string) error {
+	var sizes []int
+	for _, address := range addresses {
+		c, err := dial(ctx, address)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		status, body, err := c.send(buildRequest(http.MethodPost, eventsPath, token, unmatched))
+		if err != nil {
+			return err
+		}
+		if sizes = append(sizes, len(body)); status != http.StatusCreated || len(body) != sizes[0] {
+			return fmt.Errorf("the ceiling answers a POST with %d bytes, belfry with %d %s", sizes[0], status, body)
+		}
+	}
+	return nil
+}
+
+// startCeiling starts a ceiling with answers of Belfry's, and answers its address.
+func (b *bench) startCeiling(ctx context.Context, answers plainAnswers) (address string, err error) {
+	c, err := b.child(ctx, "ceiling", answers)
 	if err != nil {
 		return "", err
 	}
@@ -95,22 +178,30 @@ func (b *belfry) scenes(seen, nested []string) []scene {
 	for _, key := range seen {
 		read.Targets = append(read.Targets, target{[]exchange{{buildRequest("GET", notificationsPath+key+"/", token, ""), key}}})
 	}
+	list := func(name, path, contains string) scene {
+		return scene{name: name, workload: again(b.address, "GET", path, "", http.StatusOK, contains)}
+	}
 	return []scene{
-		{"PATCH seen", seenWorkload(b.address, seen)},
-		{"PATCH seen and event", nestedWorkload(b.address, nested)},
-		{"POST event, no rule matches", b.repeat("POST", eventsPath, unmatched, http.StatusCreated, `"action":"login"`)},
-		{"POST event, a rule notifies", b.repeat("POST", eventsPath, matched, http.StatusCreated, `"action":"configuration_error"`)},
-		{"GET notification", read},
-		{"GET notifications, first 100", b.repeat("GET", notificationsPath, "", http.StatusOK, `"end_index":100}`)},
-		{"Search events, a word of many", b.repeat("GET", eventsPath+"?search=portal", "", http.StatusOK, `"end_index":100}`)},
-		{"Search events, three letters", b.repeat("GET", eventsPath+"?search=ssw", "", http.StatusOK, `"end_index":100}`)},
-		{"Search events, no hit", b.repeat("GET", eventsPath+"?search=zzyzx", "", http.StatusOK, `"end_index":0}`)},
+		{name: "PATCH seen", ceiling: seenCeiling, workload: seenWorkload(b.address, seen)},
+		{name: "PATCH seen and event", ceiling: seenCeiling, workload: nestedWorkload(b.address, nested)},
+		{name: "POST event, no rule matches", ceiling: eventCeiling, workload: unmatchedWorkload(b.address)},
+		{name: "POST event, a rule notifies", ceiling: eventCeiling, workload: again(b.address, "POST", eventsPath, matched, http.StatusCreated, `"action":"configuration_error"`)},
+		{name: "GET notification", workload: read},
+		list("GET notifications, first 100", notificationsPath, `"end_index":100}`),
+		list("Search events, a word of many", eventsPath+"?search=portal", `"end_index":100}`),
+		list("Search events, three letters", eventsPath+"?search=ssw", `"end_index":100}`),
+		list("Search events, no hit", eventsPath+"?search=zzyzx", `"end_index":0}`),
 	}
 }
 
-// repeat asks the same all the time.
-func (b *belfry) repeat(method, path, body string, status int, contains string) workload {
-	return workload{Address: b.address, Status: status,
+// unmatchedWorkload posts an event that no rule matches.
+func unmatchedWorkload(address string) workload {
+	return again(address, http.MethodPost, eventsPath, unmatched, http.StatusCreated, `"action":"login"`)
+}
+
+// again asks the same all the time.
+func again(address, method, path, body string, status int, contains string) workload {
+	return workload{Address: address, Status: status,
 		Targets: []target{{[]exchange{{buildRequest(method, path, token, body), contains}}}}}
 }
 

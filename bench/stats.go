@@ -8,15 +8,16 @@ import (
 
 // sample is the outcome of one measurement. Times travel as nanoseconds between the processes.
 type sample struct {
-	Rate     float64 // a second
-	P50, P99 time.Duration
-	Wrong    string // what the first wrong answer was; "" for none
+	Rate          float64 // a second
+	P50, P95, P99 time.Duration
+	Wrong         string // what the first wrong answer was; "" for none
 }
 
 // summarise makes a sample of the times that all of it took within so long a time. It sorts the times.
 func summarise(times []time.Duration, took time.Duration) sample {
 	slices.Sort(times)
-	return sample{Rate: float64(len(times)) / took.Seconds(), P50: percentile(times, 50), P99: percentile(times, 99)}
+	return sample{Rate: float64(len(times)) / took.Seconds(),
+		P50: percentile(times, 50), P95: percentile(times, 95), P99: percentile(times, 99)}
 }
 
 // percentile is the smallest of the sorted times that p percent of them do not exceed; 0 of none.
@@ -33,6 +34,7 @@ func median(samples []sample) sample {
 	return sample{
 		Rate: middle(samples, func(s sample) float64 { return s.Rate }),
 		P50:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P50) })),
+		P95:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P95) })),
 		P99:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P99) })),
 	}
 }

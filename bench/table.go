@@ -39,19 +39,24 @@ func (b *bench) describe(out io.Writer) error {
 
 // printTable prints the rows as a table that reads well as text and as Markdown.
 func printTable(out io.Writer, rows []*row) error {
-	ceilings := map[int]float64{}
-	for _, r := range rows {
-		if r.name == ceilingName {
-			ceilings[r.connections] = median(r.samples).Rate
-		}
+	type key struct {
+		name        string
+		connections int
 	}
-	lines := [][]string{{"What", "Connections", "Per second", "p50 ms", "p99 ms", "Of the ceiling"}}
+	ceilings := map[key]float64{}
+	for _, r := range rows {
+		ceilings[key{r.name, r.connections}] = median(r.samples).Rate
+	}
+	lines := [][]string{{"What", "Connections", "Per second", "p50 ms", "p95 ms", "p99 ms", "Of the ceiling"}}
 	for _, r := range rows {
 		s, connections, ratio := median(r.samples), "", ""
 		if r.connections > 0 {
-			connections, ratio = fmt.Sprint(r.connections), fmt.Sprintf("%.1f %%", 100*s.Rate/ceilings[r.connections])
+			connections = fmt.Sprint(r.connections)
 		}
-		lines = append(lines, []string{r.name, connections, fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P99), ratio})
+		if r.ceiling != "" {
+			ratio = fmt.Sprintf("%.1f %%", 100*s.Rate/ceilings[key{r.ceiling, r.connections}])
+		}
+		lines = append(lines, []string{r.name, connections, fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P95), millis(s.P99), ratio})
 	}
 	return printLines(out, lines)
 }
