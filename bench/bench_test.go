@@ -16,7 +16,7 @@ import (
 
 // TestMain makes the test's binary play the roles in which the program starts itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && roles[os.Args[1]] != nil {
+	if len(os.Args) > 1 && (roles[os.Args[1]] != nil || os.Args[1] == "-fill") {
 		main()
 		return
 	}
@@ -102,9 +102,10 @@ func generate(t *testing.T, w workload, orders ...order) (samples []sample, bodi
 		w.Write(buf)
 	}))
 	defer server.Close()
-	w.Address, w.Status = server.Listener.Addr().String(), http.StatusOK
+	w.Status = http.StatusOK
 	g := &generator{workload: w, turns: make([]int, len(w.Targets))}
 	for _, o := range orders {
+		o.Address = server.Listener.Addr().String()
 		s, err := g.run(context.Background(), o)
 		if err != nil {
 			s.Wrong = err.Error()
@@ -144,8 +145,8 @@ func TestAServerThatIsNotThereIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	g := &generator{workload: workload{Address: listener.Addr().String(), Targets: []target{{[]exchange{{}}}}}}
-	if s, err := g.run(context.Background(), order{Connections: 1, Time: time.Second}); err == nil {
+	g := &generator{workload: workload{Targets: []target{{[]exchange{{}}}}}}
+	if s, err := g.run(context.Background(), order{Address: listener.Addr().String(), Connections: 1, Time: time.Second}); err == nil {
 		t.Errorf("the sample is %+v", s)
 	}
 }

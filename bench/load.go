@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -22,13 +23,13 @@ type target struct{ Exchanges []exchange }
 
 // workload is what a load generator is told first.
 type workload struct {
-	Address string
 	Status  int // of every answer
 	Targets []target
 }
 
 // order is one measurement that a load generator is told to make.
 type order struct {
+	Address     string
 	Connections int
 	Warm, Time  time.Duration
 }
@@ -74,7 +75,7 @@ func (g *generator) run(ctx context.Context, o order) (sample, error) {
 	}
 	workers := make([]worker, o.Connections)
 	for i := range workers {
-		c, err := dial(ctx, g.Address)
+		c, err := dial(ctx, o.Address)
 		if err != nil {
 			return sample{}, err
 		}
@@ -82,26 +83,36 @@ func (g *generator) run(ctx context.Context, o order) (sample, error) {
 		workers[i] = worker{generator: g, connection: c, first: i, step: o.Connections, times: make([]time.Duration, 0, 1<<12)}
 	}
 	from := time.Now().Add(o.Warm)
+	used, err := processorTime(os.Getpid())
+	if err != nil {
+		return sample{}, err
+	}
+	begin := time.Now()
 	var all sync.WaitGroup
 	for i := range workers {
 		all.Go(func() { workers[i].work(ctx, from, from.Add(o.Time)) })
 	}
 	all.Wait()
-	var times []time.Duration
-	var failures []error
-	for i := range workers {
-		times = append(times, workers[i].times...)
-		failures = append(failures, workers[i].err)
+	took := time.Since(begin)
+	usedNow, err := processorTime(os.Getpid())
+	if err != nil {
+		return sample{}, err
 	}
-	for _, err := range failures {
-		if err != nil {
+	var times []time.Duration
+	answers := 0
+	for i := range workers {
+		if err := workers[i].err; err != nil {
 			return sample{}, err
 		}
+		times = append(times, workers[i].times...)
+		answers += workers[i].answers
 	}
 	if len(times) == 0 {
 		return sample{}, fmt.Errorf("no answer came within %v", o.Time)
 	}
-	return summarise(times, o.Time), ctx.Err()
+	s := summarise(times, o.Time)
+	s.Answers, s.Load = answers, (usedNow-used).Seconds()/took.Seconds()
+	return s, ctx.Err()
 }
 
 // check refuses orders in which two connections would take turns at one target.
@@ -123,6 +134,7 @@ type worker struct {
 	connection  *connection
 	first, step int
 	times       []time.Duration // of the answers that came within the measurement
+	answers     int             // all of them
 	err         error
 }
 
@@ -138,6 +150,7 @@ func (w *worker) work(ctx context.Context, from, until time.Time) {
 			return
 		}
 		end := time.Now()
+		w.answers++
 		if end.After(from) && !end.After(until) {
 			w.times = append(w.times, end.Sub(begin))
 		}

@@ -10,7 +10,11 @@ import (
 type sample struct {
 	Rate          float64 // a second
 	P50, P95, P99 time.Duration
-	Wrong         string // what the first wrong answer was; "" for none
+	Answers       int     // all that came
+	Load, Server  float64 // how many processors the load generator and the server used
+	RSS           int64   // what the server had in memory afterwards, bytes
+	Value         float64 // of a row with a unit: the only figure
+	Wrong         string  // what the first wrong answer was; "" for none
 }
 
 // summarise makes a sample of the times that all of it took within so long a time. It sorts the times.
@@ -31,11 +35,18 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 
 // median takes each number of the samples by itself; there is at least one sample.
 func median(samples []sample) sample {
+	duration := func(of func(sample) time.Duration) time.Duration {
+		return time.Duration(middle(samples, func(s sample) float64 { return float64(of(s)) }))
+	}
 	return sample{
-		Rate: middle(samples, func(s sample) float64 { return s.Rate }),
-		P50:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P50) })),
-		P95:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P95) })),
-		P99:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P99) })),
+		Rate:   middle(samples, func(s sample) float64 { return s.Rate }),
+		P50:    duration(func(s sample) time.Duration { return s.P50 }),
+		P95:    duration(func(s sample) time.Duration { return s.P95 }),
+		P99:    duration(func(s sample) time.Duration { return s.P99 }),
+		Load:   middle(samples, func(s sample) float64 { return s.Load }),
+		Server: middle(samples, func(s sample) float64 { return s.Server }),
+		RSS:    int64(middle(samples, func(s sample) float64 { return float64(s.RSS) })),
+		Value:  middle(samples, func(s sample) float64 { return s.Value }),
 	}
 }
 
