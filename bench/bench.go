@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -26,12 +27,21 @@ type bench struct {
 	servers  map[string]*belfry
 	children []*child
 	notes    []string // what was left out, and why
+	wrong    error    // what servers that were stopped had logged
 }
 
 // host is a process that answers.
 type host struct {
 	address string
 	pid     int
+}
+
+// events counts the events of a host; it is not asked where requests add none.
+func (h host) events(ctx context.Context, adds int) (int, error) {
+	if adds == 0 {
+		return 0, nil
+	}
+	return (&belfry{address: h.address}).count(ctx, eventsPath)
 }
 
 func newBench(ctx context.Context, o options, dir string) *bench {
@@ -82,6 +92,7 @@ func (b *bench) start(ctx context.Context, name, database string) (*belfry, erro
 func (b *bench) stop(name string) {
 	if server := b.servers[name]; server != nil {
 		server.stop()
+		b.wrong = errors.Join(b.wrong, server.logged())
 		delete(b.servers, name)
 	}
 }
@@ -141,14 +152,13 @@ func (b *bench) drop(c *child) {
 	}
 }
 
-// verify looks behind the answers of the servers that are still there.
+// verify looks behind the answers of the servers that are still there, and stops them.
 func (b *bench) verify(ctx context.Context) (err error) {
 	for name, server := range b.servers {
-		if one := server.verify(ctx); one != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w", name, one))
-		}
+		err = errors.Join(err, server.verify(ctx))
+		b.stop(name)
 	}
-	return err
+	return errors.Join(err, b.wrong)
 }
 
 // close ends all that was started and removes what it left. It may be called when only a part has been.
@@ -184,6 +194,9 @@ func (b *bench) findFilled(ctx context.Context, events int) (string, error) {
 		return "", err
 	}
 	out, err := exec.CommandContext(ctx, program, "-fill", fmt.Sprint(events), "-data", b.dir).CombinedOutput()
+	if strings.Contains(string(out), "not defined: -fill") {
+		return "", leftOut(path + " is not there, and this bench cannot make it")
+	}
 	if err != nil {
 		return "", fmt.Errorf("make a database with %d events: %w\n%s", events, err, out)
 	}

@@ -206,7 +206,7 @@ func TestOnlyTakesWhatTheRowsAreComparedWith(t *testing.T) {
 	rows = append(rows, &row{name: syncCeiling, connections: 1, ceiling: seenCeiling})
 	for only, want := range map[string]string{
 		"^PATCH seen, 64": seenCeiling + ", 64 connections; PATCH seen, 64 connections; ",
-		"^PATCH seen, 1 ": seenCeiling + ", 1 connections; PATCH seen, 1 connections; " + syncCeiling + ", 1 connections; ",
+		"^PATCH seen, 1 ": seenCeiling + ", 1 connection; PATCH seen, 1 connection; " + syncCeiling + ", 1 connection; ",
 		"POST.*64":        eventCeiling + ", 64 connections; POST event, 64 connections; ",
 		"nothing of it":   "",
 	} {
@@ -220,26 +220,38 @@ func TestOnlyTakesWhatTheRowsAreComparedWith(t *testing.T) {
 	}
 }
 
-// TestQuickMeasuresAllThereIs runs the whole program.
-func TestQuickMeasuresAllThereIs(t *testing.T) {
+// TestAllIsMeasured runs the whole program, but for what takes long.
+func TestAllIsMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds belfry and measures for some seconds")
 	}
 	dir := t.TempDir()
+	args := []string{"-quick", "-time", "30ms", "-events", "10000", "-dir", dir, "-data", dir,
+		"-only", `^(Disk|SQLite|Ceiling|PATCH|POST|GET|Batch|Live: 1 r|Deliveries: 8|Binary)|new database$|10 thousand events(, 1 connection)?$`}
 	var out, errs strings.Builder
-	if status := run(t.Context(), []string{"-quick", "-dir", dir}, strings.NewReader(""), &out, &errs); status != 0 {
+	if status := run(t.Context(), args, strings.NewReader(""), &out, &errs); status != 0 {
 		t.Fatalf("status %d: %s", status, errs.String())
 	}
+	number, time := ` +\| +\d+`, ` \| +\d+\.\d\d`
 	for _, row := range []string{
-		`- Binary: \d+\.\d MB`, `- Start to ready, new database: \d+ ms`, `- Memory when ready: \d+ MiB`,
-		`\| Disk: 4 KiB write \+ fsync +\| +\| +\d+ \|`, `\| PATCH seen +\| +64 \| +\d+ \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d % \|`,
+		`- Binary, stripped: \d+\.\d MB`, `- Start to ready; new database: [\d.]+ ms`, `- RSS when idle; new database: [\d.]+ MB`,
+		`\| Disk: 4 KiB write \+ fsync +\| ` + number + time + time + time, `\| SQLite: events inserted, 1,000 a commit +\| ` + number + time + time + time,
+		`\| PATCH seen +\| +64 \| +\d+` + time + time + time + ` \| +\d+\.\d % \| +\d+ \| `, `\| POST event, ten rules notify +\| +1 \| +\d+`,
+		`\| Live: 1 reader +\| ` + number + time + time + time, `\| Deliveries: 8 receivers +\| ` + number,
+		`\| PATCH seen, 64 connections, of the ceiling: p99 +\| +≤ 3\.0 × \| +\d+\.\d × \| `,
 	} {
 		if !regexp.MustCompile(row).MatchString(out.String()) {
 			t.Errorf("no %s in:\n%s", row, out.String())
 		}
 	}
-	if rows := strings.Count(out.String(), "\n|"); rows != 2+2+11*2+1 {
-		t.Errorf("%d rows in:\n%s", rows, out.String())
+	o, err := parse(args, &errs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range chosen(newBench(t.Context(), o, dir).rows(), o.only) {
+		if !strings.Contains(out.String(), r.name) {
+			t.Errorf("nothing is said of %s", r.title())
+		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it left %v behind, %v", left, err)

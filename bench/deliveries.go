@@ -105,16 +105,17 @@ func (b *belfry) disable(ctx context.Context, keys []string, at string) (err err
 
 // delivered waits until so many deliveries are logged as delivered: an attempt is logged after its answer.
 func (b *belfry) delivered(ctx context.Context, count int) error {
-	var page struct{ Pagination struct{ Count int } }
+	logged := 0
 	for until := time.Now().Add(answerTime / 3); time.Now().Before(until); {
-		if err := b.read(ctx, "/api/belfry/deliveries/?state=delivered&page_size=1", &page); err != nil || page.Pagination.Count == count {
+		var err error
+		if logged, err = b.count(ctx, "/api/belfry/deliveries/?state=delivered"); err != nil || logged == count {
 			return err
 		}
 		if err := sleep(ctx, restTime); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("%d deliveries arrived, and %d are logged as delivered", count, page.Pagination.Count)
+	return fmt.Errorf("%d deliveries arrived, and %d are logged as delivered", count, logged)
 }
 
 // receipt measures the time from before a POST until its webhook arrives, one after the other, beside so many receivers

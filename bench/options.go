@@ -50,12 +50,12 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	clients, logs := "1,8,64,256", "10000,1000000,10000000"
 	if *quick {
-		clients, logs, o.items = "1,64", "10000,100000", 128
+		clients, logs, o.items = "1,64", "10000,50000", 128
 		if !given["runs"] {
 			o.runs = 1
 		}
 		if !given["time"] {
-			o.time = 300 * time.Millisecond
+			o.time = 200 * time.Millisecond
 		}
 	}
 	if given["connections"] {

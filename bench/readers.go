@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httputil"
 	"os"
@@ -41,7 +42,7 @@ type reader struct {
 	*connection
 	stream   *bufio.Reader
 	arrivals []arrival
-	events   atomic.Int64 // hints of events so far
+	events   atomic.Int64 // hints of events so far; more than there can be once the stream has ended
 	err      error
 }
 
@@ -163,6 +164,7 @@ func (r *reader) follow() {
 			err = fmt.Errorf("the stream ended: %s", data)
 		}
 		if r.err = err; err != nil {
+			r.events.Store(math.MaxInt64)
 			return
 		}
 		r.arrivals = append(r.arrivals, arrival{time.Now(), data})

@@ -92,6 +92,7 @@ type scene struct {
 	name, ceiling string
 	connections   []int // nil for all that are asked for
 	each          int   // what one request is counted as; 0 for one
+	adds          int   // how many events there are more after one request
 	host          func(ctx context.Context) (host, error)
 	prepare       func(ctx context.Context) (workload, error)
 	traced        func(ctx context.Context, server *belfry) (workload, error) // the same of another server; nil for what writes nothing
@@ -156,20 +157,32 @@ func (b *bench) loadOf(ctx context.Context, prepare func(ctx context.Context) (w
 	return b.child(ctx, "load", w)
 }
 
-// measureScene makes one measurement of a scene, and looks at the host's processors and memory.
-func (b *bench) measureScene(ctx context.Context, s scene, load *child, connections int) (sample, error) {
+// measureScene makes one measurement of a scene, and looks at the host's processors and memory. What was acknowledged must
+// be there.
+func (b *bench) measureScene(ctx context.Context, s scene, load *child, connections int) (out sample, err error) {
 	h, err := s.host(ctx)
 	if err != nil {
-		return sample{}, err
+		return out, err
 	}
 	if err := b.settle(ctx); err != nil {
-		return sample{}, err
-	}
-	return watch(h.pid, func() (sample, error) {
-		out, err := load.measure(order{Address: h.address, Connections: connections, Warm: b.time / 10, Time: b.time})
-		out.Rate *= float64(max(1, s.each))
 		return out, err
+	}
+	before, err := h.events(ctx, s.adds)
+	if err != nil {
+		return out, err
+	}
+	out, err = watch(h.pid, func() (sample, error) {
+		return load.measure(order{Address: h.address, Connections: connections, Warm: b.time / 10, Time: b.time})
 	})
+	if err != nil {
+		return out, err
+	}
+	out.Rate *= float64(max(1, s.each))
+	after, err := h.events(ctx, s.adds)
+	if err == nil && after-before != s.adds*out.Answers {
+		err = fmt.Errorf("%d requests made %d events, and not %d each", out.Answers, after-before, s.adds)
+	}
+	return out, err
 }
 
 // watch adds to a sample what the process of a host has used meanwhile, and what it has in memory afterwards.

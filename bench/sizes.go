@@ -23,7 +23,7 @@ const (
 // The reads whose cost must not grow with the log, and those that have a bound of their own at a million.
 const (
 	firstPage    = "Events, first page"
-	deepPage     = "Events, page 1,000"
+	deepPage     = "Events, deep page"
 	byAction     = "Events of an action"
 	byUser       = "Events of a user"
 	byAddress    = "Events of an address"

@@ -119,6 +119,11 @@ func (b *bench) writeNotes(out *strings.Builder, rows []*row) {
 		}
 	}
 	notes := b.notes
+	for _, r := range rows {
+		if len(r.samples) > 0 && median(r.samples).Load > float64(runtime.NumCPU())/2 {
+			notes = append(notes, "The clients took more than half of the machine, and may have been what ended it: "+r.title())
+		}
+	}
 	for _, reason := range reasons {
 		notes = append(notes, fmt.Sprintf("%s. Not measured therefore: %s", reason, strings.Join(why[reason], " · ")))
 	}

@@ -34,18 +34,21 @@ const (
 
 // writeRows are the single requests that change something, their ceilings, and the reading of what they change.
 func (b *bench) writeRows() (rows []*row) {
-	scenes := b.ceilingScenes()
-	scenes = append(scenes,
-		b.on("main", seenRow, seenCeiling, b.seenScene),
-		b.on("main", "PATCH seen and event", seenCeiling, func(ctx context.Context, server *belfry) (workload, error) {
-			keys, err := server.inbox(ctx, 2*b.items)
-			return nestedWorkload(keys[min(b.items, len(keys)):]), err
-		}),
+	nested := b.on("main", "PATCH seen and event", seenCeiling, func(ctx context.Context, server *belfry) (workload, error) {
+		keys, err := server.inbox(ctx, 2*b.items)
+		return nestedWorkload(keys[min(b.items, len(keys)):]), err
+	})
+	posts := []scene{
 		b.on("main", unmatchedRow, eventCeiling, posting(unmatched, `"action":"login"`)),
 		b.on("main", matchedRow, eventCeiling, posting(matched, `"action":"configuration_error"`)),
 		b.on("ten", "POST event, ten rules notify", eventCeiling, func(ctx context.Context, server *belfry) (workload, error) {
 			return again("POST", eventsPath, tenfold, http.StatusCreated, `"action":"custom_tenfold"`), server.tenRules(ctx)
-		}))
+		}),
+	}
+	nested.adds = 1 // its trail
+	for i := range posts {
+		posts[i].adds = 1
+	}
 	get := b.on("main", "GET notification", "", func(ctx context.Context, server *belfry) (workload, error) {
 		keys, err := server.inbox(ctx, 2*b.items)
 		w := workload{Status: http.StatusOK}
@@ -55,7 +58,8 @@ func (b *bench) writeRows() (rows []*row) {
 		return w, err
 	})
 	get.traced = nil
-	for _, s := range append(scenes, get) {
+	scenes := append(b.ceilingScenes(), b.on("main", seenRow, seenCeiling, b.seenScene), nested)
+	for _, s := range append(append(scenes, posts...), get) {
 		rows = append(rows, b.sceneRows(s)...)
 	}
 	return rows
