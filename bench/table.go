@@ -51,17 +51,17 @@ func writeTable(out *strings.Builder, rows []*row) {
 			continue
 		}
 		s := median(r.samples)
-		line := []string{r.name, number("%d", r.connections), fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P95), millis(s.P99), ""}
+		line := []string{r.name, cell("%d", r.connections), fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P95), millis(s.P99), ""}
 		if ceiling := find(rows, r.ceiling, r.connections); ceiling != nil && len(ceiling.samples) > 0 {
 			line[6] = fmt.Sprintf("%.1f %%", 100*s.Rate/median(ceiling.samples).Rate)
 		}
-		lines = append(lines, append(line, number("%.0f", megabytes(s.RSS)), number("%.2f", s.Server), number("%.2f", s.Load), number("%.3f", r.syncs)))
+		lines = append(lines, append(line, cell("%.0f", megabytes(s.RSS)), cell("%.2f", s.Server), cell("%.2f", s.Load), cell("%.3f", r.syncs)))
 	}
 	writeLines(out, lines)
 }
 
-// number writes a number, and nothing for 0: what does not apply.
-func number[N int | float64](format string, n N) string {
+// cell writes a number, and nothing for 0: what does not apply.
+func cell[N int | float64](format string, n N) string {
 	if n == 0 {
 		return ""
 	}
@@ -159,7 +159,7 @@ func writeLines(out *strings.Builder, lines [][]string) {
 }
 
 // millis is a time in milliseconds, and nothing for none.
-func millis(d time.Duration) string { return number("%.2f", milliseconds(d)) }
+func millis(d time.Duration) string { return cell("%.2f", milliseconds(d)) }
 
 // megabytes is a number of bytes in millions.
 func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }
