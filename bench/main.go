@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 )
 
@@ -57,7 +58,12 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) (err er
 	}
 	b := newBench(ctx, o, dir)
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := (&belfry{binary: b.binary}).build(ctx); err != nil {
+	if o.program == "" {
+		err = (&belfry{binary: b.binary}).build(ctx)
+	} else {
+		b.binary, err = filepath.Abs(o.program)
+	}
+	if err != nil {
 		return err
 	}
 	if o.deliveries {

@@ -19,6 +19,7 @@ type options struct {
 	time        time.Duration // of one measurement
 	dir         string        // where databases and the files for the fsyncs are made
 	data        string        // where those databases are that are used again and again
+	program     string        // the binary to measure; "" for one that is built from this source
 	connections []int
 	events      []int          // how many events there are in the databases that are read
 	items       int            // notifications that one row works on
@@ -38,6 +39,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.DurationVar(&o.time, "time", 3*time.Second, "how long one measurement takes")
 	flags.StringVar(&o.dir, "dir", "", "a directory on the disk to measure (default: a new one in the current directory)")
 	flags.StringVar(&o.data, "data", ".", "where the databases of -fill are")
+	flags.StringVar(&o.program, "server", "", "a binary of belfry to measure, such as another version's (default: one built from this source)")
 	flags.BoolVar(&o.deliveries, "deliveries", false, "measure deliveries to receivers of its own, and how little they disturb, instead of the rest")
 	quick := flags.Bool("quick", false, "one short run with fewer connections and events, to see that it works")
 	only := flags.String("only", "", "measure the rows whose name, with its connections, matches this regular expression, and what they are compared with")

@@ -18,6 +18,9 @@ const (
 // startRows are what is measured of a server that has just started, on a new database and on each of those that are filled.
 func (b *bench) startRows() []*row {
 	rows := []*row{{name: binaryRow, unit: "MB", measure: func(context.Context) (s sample, err error) {
+		if b.program != "" {
+			return s, leftOut("-server names the binary")
+		}
 		info, err := os.Stat(b.binary)
 		if err == nil {
 			s.Value = megabytes(info.Size())

@@ -78,12 +78,12 @@ func (b *bench) writeGrowth(out *strings.Builder, rows []*row) {
 	for _, read := range reads {
 		line, any, all := []string{read.name}, false, []time.Duration{}
 		for _, events := range b.events {
-			cell := ""
+			text := ""
 			if r := find(rows, sizedName(read.name, events), 1); r != nil && len(r.samples) > 0 {
 				p95 := median(r.samples).P95
-				cell, any, all = millis(p95), true, append(all, p95)
+				text, any, all = millis(p95), true, append(all, p95)
 			}
-			line = append(line, cell)
+			line = append(line, text)
 		}
 		ratio := ""
 		if len(all) == len(b.events) {
