@@ -139,6 +139,14 @@ func TestAWrongAnswerEndsTheMeasurement(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatTakesLongerThanTheMeasurementIsMeasured(t *testing.T) {
+	w := workload{Targets: []target{{[]exchange{{buildRequest("PATCH", "/", token, "on"), "on"}}}}}
+	samples, bodies := generate(t, w, order{Connections: 1, Time: time.Nanosecond})
+	if s := samples[0]; s.Wrong != "" || s.Answers != 1 || s.Rate <= 0 || s.P50 <= 0 || s.P99 != s.P50 || bodies.String() != "on" {
+		t.Errorf("%+v after %q", s, bodies)
+	}
+}
+
 func TestAServerThatIsNotThereIsAnError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

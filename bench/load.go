@@ -136,14 +136,14 @@ type worker struct {
 	err         error
 }
 
-// work asks until the end of the measurement. An answer counts when it came between from and until.
+// work asks until the end of the measurement, and once at least. An answer counts when it came between from and until.
 func (w *worker) work(ctx context.Context, from, until time.Time) {
 	targets := w.generator.Targets
 	if w.err = w.connection.SetDeadline(until.Add(answerTime)); w.err != nil {
 		return
 	}
 	at := w.first % len(targets)
-	for begin := time.Now(); begin.Before(until) && ctx.Err() == nil; {
+	for begin := time.Now(); ctx.Err() == nil; {
 		if w.err = w.ask(at); w.err != nil {
 			return
 		}
@@ -152,6 +152,9 @@ func (w *worker) work(ctx context.Context, from, until time.Time) {
 			w.times = append(w.times, end.Sub(begin))
 		} else {
 			w.others = append(w.others, end.Sub(begin))
+		}
+		if !end.Before(until) {
+			return
 		}
 		begin = end
 		if at += w.step; at >= len(targets) {

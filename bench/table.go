@@ -125,7 +125,7 @@ func (b *bench) writeNotes(out *strings.Builder, rows []*row) {
 		}
 	}
 	for _, reason := range reasons {
-		notes = append(notes, fmt.Sprintf("%s. Not measured therefore: %s", reason, strings.Join(why[reason], " · ")))
+		notes = append(notes, fmt.Sprintf("%s. Therefore not measured, or no longer: %s", reason, strings.Join(why[reason], " · ")))
 	}
 	if len(notes) > 0 {
 		fmt.Fprintf(out, "\n- %s\n", strings.Join(notes, "\n- "))

@@ -103,8 +103,8 @@ func TestWhatIsNotMeasuredIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"\n- it is not there. Not measured therefore: one · two\n", "\n- WRONG: got 500. Not measured therefore: three\n", "\n- no strace\n",
-		"\n- too long. Not measured therefore: Volume; 10 million events\n", "\n- a figure: 12.3 MB\n",
+		"\n- it is not there. Therefore not measured, or no longer: one · two\n", "\n- WRONG: got 500. Therefore not measured, or no longer: three\n", "\n- no strace\n",
+		"\n- too long. Therefore not measured, or no longer: Volume; 10 million events\n", "\n- a figure: 12.3 MB\n",
 		"what ended it: four, 1 connection\n",
 		"\n| Events, first page   |               2.00 |              3.00 |               1.50 |\n",
 		"\n| Volume               |               2.00 |                   |                    |\n",
