@@ -235,7 +235,8 @@ func TestAllIsMeasured(t *testing.T) {
 	}
 	dir := t.TempDir()
 	args := []string{"-quick", "-time", "30ms", "-events", "10000", "-dir", dir, "-data", dir,
-		"-only", `^(Disk|SQLite|Ceiling|PATCH|POST|GET|Batch|Live: 1 r|Deliveries: 8|Binary)|new database$|10 thousand events(, 1 connection)?$`}
+		"-only", `^(Disk|SQLite|Ceiling|PATCH|POST|GET|Batch|Live: 1 r|Deliveries: 8|Binary)|new database$|` +
+			`(first page|a user|letters in one of 3|ready|for each event); 10 thousand events(, 1 connection)?$`}
 	var out, errs strings.Builder
 	if status := run(t.Context(), args, strings.NewReader(""), &out, &errs); status != 0 {
 		t.Fatalf("status %d: %s", status, errs.String())
