@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,39 +20,20 @@ import (
 // token is the bootstrap token of the servers that are measured.
 const token = "bench-token-of-akadmin-0123456789abcdef01"
 
-// belfry is the built binary, running on a new database.
+// belfry is a running server.
 type belfry struct {
 	binary  string
-	size    int64 // of the binary, bytes
+	under   []string // the command that runs it; nil for none
 	address string
 	process *exec.Cmd
 	log     *logBuffer
-	starts  []time.Duration // from start to ready, each on a new database
-	atRest  memory
+	took    time.Duration // from start to ready
+	keys    []string      // of akadmin's notifications, once they were made
 }
 
-// startBelfry builds the binary and starts it so many times, each time on a new database. The last one goes on running,
-// also after an error: the caller stops it.
-func startBelfry(ctx context.Context, dir string, times int) (*belfry, error) {
-	b := &belfry{binary: filepath.Join(dir, "belfry")}
-	if err := b.build(ctx); err != nil {
-		return b, err
-	}
-	for i := range times {
-		if i > 0 {
-			b.stop()
-		}
-		begin := time.Now()
-		if err := b.start(ctx, filepath.Join(dir, fmt.Sprint(i), "belfry.db")); err != nil {
-			return b, err
-		}
-		b.starts = append(b.starts, time.Since(begin))
-	}
-	slices.Sort(b.starts)
-	var err error
-	b.atRest, err = memoryOf(b.process.Process.Pid)
-	return b, err
-}
+func (b *belfry) pid() int { return b.process.Process.Pid }
+
+func (b *belfry) host() host { return host{b.address, b.pid()} }
 
 // build makes the binary the way it is released.
 func (b *belfry) build(ctx context.Context) error {
@@ -66,23 +46,20 @@ func (b *belfry) build(ctx context.Context) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build belfry: %w\n%s", err, out)
 	}
-	info, err := os.Stat(b.binary)
-	if err != nil {
-		return err
-	}
-	b.size = info.Size()
 	return nil
 }
 
 // start starts the server and waits until it is ready.
 func (b *belfry) start(ctx context.Context, database string) error {
-	b.process, b.log = exec.CommandContext(ctx, b.binary, "serve", "--listen", "127.0.0.1:0", "--database", database), &logBuffer{}
+	command := append(slices.Clone(b.under), b.binary, "serve", "--listen", "127.0.0.1:0", "--database", database)
+	b.process, b.log = exec.CommandContext(ctx, command[0], command[1:]...), &logBuffer{}
 	b.process.Env = []string{"BELFRY_BOOTSTRAP_TOKEN=" + token, "BELFRY_OUTBOUND_ALLOW=loopback"}
 	b.process.Stderr = b.log
 	out, err := b.process.StdoutPipe()
 	if err != nil {
 		return err
 	}
+	begin := time.Now()
 	if err := b.process.Start(); err != nil {
 		return fmt.Errorf("start belfry: %w", err)
 	}
@@ -93,6 +70,7 @@ func (b *belfry) start(ctx context.Context, database string) error {
 	if err != nil {
 		return fmt.Errorf("belfry is not ready: %w %s", err, answer)
 	}
+	b.took = time.Since(begin)
 	return nil
 }
 

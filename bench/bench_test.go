@@ -16,7 +16,7 @@ import (
 
 // TestMain makes the test's binary play the roles in which the program starts itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && roles[os.Args[1]] != nil {
+	if len(os.Args) > 1 && (roles[os.Args[1]] != nil || os.Args[1] == "-fill") {
 		main()
 		return
 	}
@@ -85,8 +85,8 @@ func TestPercentileIsTheNearestRank(t *testing.T) {
 }
 
 func TestTheTableShowsMedians(t *testing.T) {
-	got := median([]sample{{Rate: 30, P50: 1, P99: 9}, {Rate: 10, P50: 3, P99: 5}, {Rate: 20, P50: 2, P99: 7}, {Rate: 40, P50: 4, P99: 7}})
-	if want := (sample{Rate: 25, P50: 2, P99: 7}); got != want {
+	got := median([]sample{{Rate: 30, P50: 1, P95: 6, P99: 9}, {Rate: 10, P50: 3, P95: 2, P99: 5}, {Rate: 20, P50: 2, P95: 4, P99: 7}, {Rate: 40, P50: 4, P95: 6, P99: 7}})
+	if want := (sample{Rate: 25, P50: 2, P95: 5, P99: 7}); got != want {
 		t.Errorf("want %v, got %v", want, got)
 	}
 }
@@ -102,9 +102,10 @@ func generate(t *testing.T, w workload, orders ...order) (samples []sample, bodi
 		w.Write(buf)
 	}))
 	defer server.Close()
-	w.Address, w.Status = server.Listener.Addr().String(), http.StatusOK
+	w.Status = http.StatusOK
 	g := &generator{workload: w, turns: make([]int, len(w.Targets))}
 	for _, o := range orders {
+		o.Address = server.Listener.Addr().String()
 		s, err := g.run(context.Background(), o)
 		if err != nil {
 			s.Wrong = err.Error()
@@ -138,14 +139,22 @@ func TestAWrongAnswerEndsTheMeasurement(t *testing.T) {
 	}
 }
 
+func TestAnAnswerThatTakesLongerThanTheMeasurementIsMeasured(t *testing.T) {
+	w := workload{Targets: []target{{[]exchange{{buildRequest("PATCH", "/", token, "on"), "on"}}}}}
+	samples, bodies := generate(t, w, order{Connections: 1, Time: time.Nanosecond})
+	if s := samples[0]; s.Wrong != "" || s.Answers != 1 || s.Rate <= 0 || s.P50 <= 0 || s.P99 != s.P50 || bodies.String() != "on" {
+		t.Errorf("%+v after %q", s, bodies)
+	}
+}
+
 func TestAServerThatIsNotThereIsAnError(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	listener.Close()
-	g := &generator{workload: workload{Address: listener.Addr().String(), Targets: []target{{[]exchange{{}}}}}}
-	if s, err := g.run(context.Background(), order{Connections: 1, Time: time.Second}); err == nil {
+	g := &generator{workload: workload{Targets: []target{{[]exchange{{}}}}}}
+	if s, err := g.run(context.Background(), order{Address: listener.Addr().String(), Connections: 1, Time: time.Second}); err == nil {
 		t.Errorf("the sample is %+v", s)
 	}
 }
@@ -163,26 +172,95 @@ func TestTheCeilingReadsAsStrictlyAsBelfry(t *testing.T) {
 	}
 }
 
-// TestQuickMeasuresAllThereIs runs the whole program.
-func TestQuickMeasuresAllThereIs(t *testing.T) {
+func TestTheCeilingReadsEventsAsStrictlyAsBelfry(t *testing.T) {
+	const event = `{"user":{},"action":"login","app":"portal","context":{},"client_ip":null`
+	nested := func(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
+	for body, want := range map[string]string{
+		`{"action":"login","app":"portal"}`:                                                          event,
+		`{"app":"portal","other":[1],"action":"login","expires":"2026-01-01T00:00:00Z"}`:             event,
+		`{"action":"custom_x","app":"p","client_ip":"2001:DB8::1","user":[1],"context":"\\\\u0000"}`: `{"user":[1],"action":"custom_x","app":"p","context":"\\\\u0000","client_ip":"2001:db8::1"`,
+		`{"action":"login","app":"portal","brand":` + nested(63) + `}`:                               event,
+		`{"action":"login","app":"portal","brand":` + nested(64) + `}`:                               "",
+		`{"action":"login","app":"portal","brand":1e308}`:                                            event,
+		`{"action":"login","app":"portal","brand":1e309}`:                                            "",
+		`{"action":"login","app":"portal","brand":` + strings.Repeat("1", 100) + `}`:                 event,
+		`{"action":"login","app":"portal","brand":` + strings.Repeat("1", 101) + `}`:                 "",
+		`{"action":"login","app":"portal","brand":"\u0000"}`:                                         "",
+		`{"action":"login","app":"portal","brand":null}`:                                             "",
+		`{"action":"login","app":"portal","user":null}`:                                              "",
+		`{"action":"login","app":"portal","user":{"a":1,"a":2}}`:                                     "",
+		`{"action":"login","app":"portal","client_ip":"1.2.3"}`:                                      "",
+		`{"action":"login","app":"portal","expires":"soon"}`:                                         "",
+		`{"action":"sign_in","app":"portal"}`:                                                        "",
+		`{"action":1,"app":"portal"}`:                                                                "",
+		`{"action":"login","app":" "}`:                                                               "",
+		`{"action":"login"}`:                                                                         "",
+		`{"app":"portal"}`:                                                                           "",
+		`{"action":"login","app":"portal"}x`:                                                         "",
+	} {
+		got, err := appendEvent([]byte("{"), []byte(body))
+		if text := strings.Replace(string(got), ",", "", 1); text != want || (err == nil) != (want != "") {
+			t.Errorf("%s: want %q, got %q %v", body, want, text, err)
+		}
+	}
+}
+
+func TestOnlyTakesWhatTheRowsAreComparedWith(t *testing.T) {
+	var rows []*row
+	for _, n := range []int{1, 64} {
+		rows = append(rows, &row{name: seenCeiling, connections: n, ceiling: seenCeiling}, &row{name: eventCeiling, connections: n, ceiling: eventCeiling},
+			&row{name: "PATCH seen", connections: n, ceiling: seenCeiling}, &row{name: "POST event", connections: n, ceiling: eventCeiling})
+	}
+	rows = append(rows, &row{name: syncCeiling, connections: 1, ceiling: seenCeiling})
+	for only, want := range map[string]string{
+		"^PATCH seen, 64": seenCeiling + ", 64 connections; PATCH seen, 64 connections; ",
+		"^PATCH seen, 1 ": seenCeiling + ", 1 connection; PATCH seen, 1 connection; " + syncCeiling + ", 1 connection; ",
+		"POST.*64":        eventCeiling + ", 64 connections; POST event, 64 connections; ",
+		"nothing of it":   "",
+	} {
+		got := ""
+		for _, r := range chosen(rows, regexp.MustCompile(only)) {
+			got += r.title() + "; "
+		}
+		if got != want {
+			t.Errorf("%s: want %s got %s", only, want, got)
+		}
+	}
+}
+
+// TestAllIsMeasured runs the whole program, but for what takes long.
+func TestAllIsMeasured(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds belfry and measures for some seconds")
 	}
 	dir := t.TempDir()
+	args := []string{"-quick", "-time", "30ms", "-events", "10000", "-dir", dir, "-data", dir,
+		"-only", `^(Disk|SQLite|Ceiling|PATCH|POST|GET|Batch|Live: 1 r|Deliveries: 8|Binary)|new database$|` +
+			`(first page|a user|letters in one of 3|ready|for each event); 10 thousand events(, 1 connection)?$`}
 	var out, errs strings.Builder
-	if status := run(t.Context(), []string{"-quick", "-dir", dir}, strings.NewReader(""), &out, &errs); status != 0 {
+	if status := run(t.Context(), args, strings.NewReader(""), &out, &errs); status != 0 {
 		t.Fatalf("status %d: %s", status, errs.String())
 	}
+	number, time := ` +\| +\d+`, ` \| +\d+\.\d\d`
 	for _, row := range []string{
-		`- Binary: \d+\.\d MB`, `- Start to ready, new database: \d+ ms`, `- Memory when ready: \d+ MiB`,
-		`\| Disk: 4 KiB write \+ fsync +\| +\| +\d+ \|`, `\| PATCH seen +\| +64 \| +\d+ \| +\d+\.\d\d \| +\d+\.\d\d \| +\d+\.\d % \|`,
+		`- Binary, stripped: \d+\.\d MB`, `- Start to ready; new database: [\d.]+ ms`, `- RSS when idle; new database: [\d.]+ MB`,
+		`\| Disk: 4 KiB write \+ fsync +\| ` + number + time + time + time, `\| SQLite: events inserted, 1,000 a commit +\| ` + number + time + time + time,
+		`\| PATCH seen +\| +64 \| +\d+` + time + time + time + ` \| +\d+\.\d % \| +\d+ \| `, `\| POST event, ten rules notify +\| +1 \| +\d+`,
+		`\| Live: 1 reader +\| ` + number + time + time + time, `\| Deliveries: 8 receivers +\| ` + number,
+		`\| PATCH seen, 64 connections, of the ceiling: p99 +\| +≤ 3\.0 × \| +\d+\.\d × \| `,
 	} {
 		if !regexp.MustCompile(row).MatchString(out.String()) {
 			t.Errorf("no %s in:\n%s", row, out.String())
 		}
 	}
-	if rows := strings.Count(out.String(), "\n|"); rows != 2+2+10*2 {
-		t.Errorf("%d rows in:\n%s", rows, out.String())
+	o, err := parse(args, &errs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range chosen(newBench(t.Context(), o, dir).rows(), o.only) {
+		if !strings.Contains(out.String(), r.name) {
+			t.Errorf("nothing is said of %s", r.title())
+		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it left %v behind, %v", left, err)

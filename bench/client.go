@@ -122,9 +122,14 @@ func readHeader(in *bufio.Reader) (length int, err error) {
 
 // buildRequest makes the bytes of one request; body may be empty.
 func buildRequest(method, path, token, body string) []byte {
+	return buildTyped(method, path, token, "application/json", body)
+}
+
+// buildTyped makes the bytes of a request whose body is of another kind.
+func buildTyped(method, path, token, contentType, body string) []byte {
 	out := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: belfry\r\nAuthorization: Bearer %s\r\n", method, path, token)
 	if body != "" {
-		out = fmt.Appendf(out, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
+		out = fmt.Appendf(out, "Content-Type: %s\r\nContent-Length: %d\r\n", contentType, len(body))
 	}
 	return append(append(out, '\r', '\n'), body...)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver that Belfry uses
@@ -20,36 +21,69 @@ const (
 	rowsPerCommit = 64
 )
 
-// measureSync writes a block and syncs it, again and again: what the disk gives to one who waits for each write. The file
-// has its size before, as SQLite's log mostly has: a file that grows costs the file system more.
+// syncFile is a file that blocks are written into. It has its size before, as SQLite's log mostly has: a file that grows
+// costs the file system more. The zero value is no file, and writes nothing.
+type syncFile struct {
+	mu    sync.Mutex
+	file  *os.File
+	block [blockBytes]byte
+	at    int64
+}
+
+func openSyncFile(path string) (*syncFile, error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = file.Write(make([]byte, logBytes)); err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &syncFile{file: file}, nil
+}
+
+// write writes the next block and syncs it.
+func (f *syncFile) write() error {
+	if f.file == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.block[0]++
+	if _, err := f.file.WriteAt(f.block[:], f.at); err != nil {
+		return err
+	}
+	f.at = (f.at + blockBytes) % logBytes
+	return f.file.Sync()
+}
+
+func (f *syncFile) close() error { return errors.Join(f.file.Close(), os.Remove(f.file.Name())) }
+
+// measureSync writes a block and syncs it, again and again: what the disk gives to one who waits for each write.
 func measureSync(ctx context.Context, dir string, limit time.Duration) (s sample, err error) {
-	file, err := os.Create(filepath.Join(dir, "sync"))
+	file, err := openSyncFile(filepath.Join(dir, "sync"))
 	if err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, file.Close(), os.Remove(file.Name())) }()
-	if _, err := file.Write(make([]byte, logBytes)); err != nil {
-		return s, err
-	}
-	if err := file.Sync(); err != nil {
-		return s, err
-	}
-	block := make([]byte, blockBytes)
-	var times []time.Duration
+	defer func() { err = errors.Join(err, file.close()) }()
+	times, took, err := repeat(ctx, limit, file.write)
+	return summarise(times, took), err
+}
+
+// repeat does something again and again, and answers how long each time took, and all of them.
+func repeat(ctx context.Context, limit time.Duration, once func() error) (times []time.Duration, took time.Duration, err error) {
 	start := time.Now()
-	for begin, at := start, int64(0); begin.Sub(start) < limit && ctx.Err() == nil; at = (at + blockBytes) % logBytes {
-		block[0]++
-		if _, err := file.WriteAt(block, at); err != nil {
-			return s, err
-		}
-		if err := file.Sync(); err != nil {
-			return s, err
+	for begin := start; begin.Sub(start) < limit && ctx.Err() == nil; {
+		if err := once(); err != nil {
+			return nil, 0, err
 		}
 		end := time.Now()
 		times = append(times, end.Sub(begin))
 		begin = end
 	}
-	return summarise(times, time.Since(start)), ctx.Err()
+	return times, time.Since(start), ctx.Err()
 }
 
 // tableForSQLite is as much of Belfry's table as marking a notification touches: the key and the index with seen in it.
@@ -115,19 +149,10 @@ func (l *sqliteLimit) measure(ctx context.Context, limit time.Duration) (s sampl
 		defer statement.Close() // with the connection's end there is nothing left to fail
 		prepared[i] = statement
 	}
-	var times []time.Duration
-	start := time.Now()
-	for begin := start; begin.Sub(start) < limit && ctx.Err() == nil; {
-		if err := l.commit(ctx, prepared); err != nil {
-			return s, err
-		}
-		end := time.Now()
-		times = append(times, end.Sub(begin))
-		begin = end
-	}
-	s = summarise(times, time.Since(start))
+	times, took, err := repeat(ctx, limit, func() error { return l.commit(ctx, prepared) })
+	s = summarise(times, took)
 	s.Rate *= rowsPerCommit
-	return s, ctx.Err()
+	return s, err
 }
 
 // commit changes the next rows in one transaction: its statements are BEGIN, the update and COMMIT. An error ends the

@@ -2,205 +2,200 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
 )
 
-const (
-	eventsPath        = "/api/v3/events/events/"
-	notificationsPath = "/api/v3/events/notifications/"
-
-	// matched is an event that a rule of the first start makes a notification of; nothing matches unmatched.
-	matched   = `{"action":"configuration_error","app":"backup","context":{"message":"The disk is 91 % full"},"client_ip":"192.0.2.7"}`
-	unmatched = `{"action":"login","app":"portal","user":{"pk":7,"username":"alice"},"context":{"auth_method":"password"},"client_ip":"192.0.2.7"}`
-)
-
-// row is a line of the table and how it is measured.
+// row is a line of a table and how it is measured.
 type row struct {
 	name        string
-	connections int // 0 where there are none; such a row is not compared with the ceiling
+	connections int    // 0 where there are none
+	ceiling     string // the name of the row that it is compared with, at the same number of connections; "" for none
+	unit        string // of a single figure; "" for a rate and times
 	measure     func(ctx context.Context) (sample, error)
+	traced      func(ctx context.Context) (perRequest float64, err error) // counts fsyncs; nil for what writes nothing
 	samples     []sample
+	syncs       float64 // for each request
+	err         error   // why it is not measured, or no longer: an answer was wrong, or it is left out
 }
 
 func (r *row) title() string {
-	if r.connections == 0 {
+	switch r.connections {
+	case 0:
 		return r.name
+	case 1:
+		return r.name + ", 1 connection"
 	}
 	return fmt.Sprintf("%s, %d connections", r.name, r.connections)
 }
 
-// ceilingName is the row that the others are compared with.
-const ceilingName = "Ceiling: PATCH seen, nothing stored"
-
-// scene is what a load generator asks of a server.
-type scene struct {
-	name string
-	workload
-}
-
-// rows prepares all that is measured, in the order of the table.
-func (b *bench) rows(ctx context.Context) ([]*row, error) {
-	rows := []*row{
-		{name: "Disk: 4 KiB write + fsync", measure: func(ctx context.Context) (sample, error) { return measureSync(ctx, b.dir, b.time) }},
-		{name: "SQLite: rows updated, 64 a commit", measure: func(ctx context.Context) (sample, error) { return b.sqlite.measure(ctx, b.time) }},
-	}
-	keys, err := b.belfry.makeNotifications(ctx, 2*b.items)
-	if err != nil {
-		return nil, fmt.Errorf("make notifications: %w", err)
-	}
-	ceiling, err := b.startCeiling(ctx, keys[0])
-	if err != nil {
-		return nil, err
-	}
-	scenes := append([]scene{{ceilingName, seenWorkload(ceiling, keys[:b.items])}}, b.belfry.scenes(keys[:b.items], keys[b.items:])...)
-	for _, s := range scenes {
-		load, err := b.child(ctx, "load", s.workload)
-		if err != nil {
-			return nil, err
+// find answers the row of a name; rows without connections are compared with all.
+func find(rows []*row, name string, connections int) *row {
+	for _, r := range rows {
+		if r.name == name && (r.connections == connections || r.connections == 0) {
+			return r
 		}
-		for _, n := range b.connections {
-			rows = append(rows, &row{name: s.name, connections: n, measure: func(context.Context) (sample, error) {
-				return load.measure(order{Connections: n, Warm: b.time / 10, Time: b.time})
-			}})
-		}
-	}
-	return rows, nil
-}
-
-// startCeiling starts the ceiling with a notification of Belfry's to answer, and answers its address.
-func (b *bench) startCeiling(ctx context.Context, key string) (address string, err error) {
-	text, err := b.belfry.call(ctx, http.MethodGet, notificationsPath+key+"/", "", http.StatusOK)
-	if err != nil {
-		return "", err
-	}
-	n, err := cutNotification(text)
-	if err != nil {
-		return "", err
-	}
-	c, err := b.child(ctx, "ceiling", n)
-	if err != nil {
-		return "", err
-	}
-	err = c.hear(&address)
-	return address, err
-}
-
-// scenes are what is measured of Belfry. Two of them change notifications, each its own.
-func (b *belfry) scenes(seen, nested []string) []scene {
-	read := workload{Address: b.address, Status: http.StatusOK}
-	for _, key := range seen {
-		read.Targets = append(read.Targets, target{[]exchange{{buildRequest("GET", notificationsPath+key+"/", token, ""), key}}})
-	}
-	return []scene{
-		{"PATCH seen", seenWorkload(b.address, seen)},
-		{"PATCH seen and event", nestedWorkload(b.address, nested)},
-		{"POST event, no rule matches", b.repeat("POST", eventsPath, unmatched, http.StatusCreated, `"action":"login"`)},
-		{"POST event, a rule notifies", b.repeat("POST", eventsPath, matched, http.StatusCreated, `"action":"configuration_error"`)},
-		{"GET notification", read},
-		{"GET notifications, first 100", b.repeat("GET", notificationsPath, "", http.StatusOK, `"end_index":100}`)},
-		{"Search events, a word of many", b.repeat("GET", eventsPath+"?search=portal", "", http.StatusOK, `"end_index":100}`)},
-		{"Search events, three letters", b.repeat("GET", eventsPath+"?search=ssw", "", http.StatusOK, `"end_index":100}`)},
-		{"Search events, no hit", b.repeat("GET", eventsPath+"?search=zzyzx", "", http.StatusOK, `"end_index":0}`)},
-	}
-}
-
-// repeat asks the same all the time.
-func (b *belfry) repeat(method, path, body string, status int, contains string) workload {
-	return workload{Address: b.address, Status: status,
-		Targets: []target{{[]exchange{{buildRequest(method, path, token, body), contains}}}}}
-}
-
-// seenWorkload marks notifications as seen, and as not seen the next time, so that every request changes its row.
-func seenWorkload(address string, keys []string) workload {
-	w := workload{Address: address, Status: http.StatusOK}
-	for _, key := range keys {
-		var t target
-		for _, seen := range []string{`"seen":true`, `"seen":false`} {
-			t.Exchanges = append(t.Exchanges, exchange{buildRequest("PATCH", notificationsPath+key+"/", token, "{"+seen+"}"), seen})
-		}
-		w.Targets = append(w.Targets, t)
-	}
-	return w
-}
-
-// nestedWorkload changes notifications and their events; each request leaves a trail.
-func nestedWorkload(address string, keys []string) workload {
-	w := workload{Address: address, Status: http.StatusOK}
-	for _, key := range keys {
-		var t target
-		for _, change := range []struct{ seen, message string }{{"true", "The disk was 91 % full"}, {"false", "The disk is 92 % full"}} {
-			body := fmt.Sprintf(`{"seen":%s,"event":{"context":{"message":"%s"}}}`, change.seen, change.message)
-			t.Exchanges = append(t.Exchanges, exchange{buildRequest("PATCH", notificationsPath+key+"/", token, body), change.message})
-		}
-		w.Targets = append(w.Targets, t)
-	}
-	return w
-}
-
-// list is an answer with many objects.
-type list struct {
-	Results []struct {
-		PK string `json:"pk"`
-	} `json:"results"`
-}
-
-func (b *belfry) list(ctx context.Context, path string) (keys []string, err error) {
-	text, err := b.call(ctx, http.MethodGet, path, "", http.StatusOK)
-	if err != nil {
-		return nil, err
-	}
-	var l list
-	if err := json.Unmarshal(text, &l); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	for _, one := range l.Results {
-		keys = append(keys, one.PK)
-	}
-	return keys, nil
-}
-
-// makeNotifications posts events until akadmin has so many notifications, and answers their keys.
-func (b *belfry) makeNotifications(ctx context.Context, count int) (keys []string, err error) {
-	const atOnce = 16
-	failed := make(chan error, atOnce)
-	for i := range atOnce {
-		go func() {
-			var err error
-			for n := i; n < count && err == nil; n += atOnce {
-				_, err = b.call(ctx, http.MethodPost, eventsPath, matched, http.StatusCreated)
-			}
-			failed <- err
-		}()
-	}
-	for range atOnce {
-		err = errors.Join(err, <-failed)
-	}
-	for page := 1; err == nil && len(keys) < count; page++ {
-		var more []string
-		if more, err = b.list(ctx, fmt.Sprintf("%s?ordering=created&page_size=1000&page=%d", notificationsPath, page)); err == nil {
-			keys = append(keys, more...)
-		}
-	}
-	return keys, err
-}
-
-// verify looks behind the answers: the newest event that a rule matches has its one notification, and nothing was logged
-// as failed.
-func (b *belfry) verify(ctx context.Context) error {
-	events, err := b.list(ctx, eventsPath+"?action=configuration_error&page_size=1")
-	if err != nil || len(events) == 0 {
-		return errors.Join(errors.New("no event was kept"), err)
-	}
-	notifications, err := b.list(ctx, notificationsPath+"?event="+events[0])
-	if err != nil || len(notifications) != 1 {
-		return errors.Join(fmt.Errorf("the newest event has %d notifications", len(notifications)), err)
-	}
-	if log := b.log.String(); strings.Contains(log, `"level":"ERROR"`) {
-		return fmt.Errorf("belfry logged an error:\n%s", log)
 	}
 	return nil
+}
+
+// chosen are the rows whose title matches, and those that they are compared with.
+func chosen(rows []*row, only *regexp.Regexp) []*row {
+	if only == nil {
+		return rows
+	}
+	wanted := map[*row]bool{}
+	for _, r := range rows {
+		if !only.MatchString(r.title()) {
+			continue
+		}
+		wanted[r] = true
+		if r.ceiling != "" {
+			wanted[find(rows, r.ceiling, r.connections)] = true
+		}
+		if r.ceiling == seenCeiling && r.connections == 1 {
+			wanted[find(rows, syncCeiling, 1)] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !wanted[r] })
+}
+
+// rows are all that can be measured, in the order of the table.
+func (b *bench) rows() []*row {
+	rows := []*row{
+		{name: "Disk: 4 KiB write + fsync", measure: func(ctx context.Context) (sample, error) { return measureSync(ctx, b.dir, b.time) }},
+		{name: "SQLite: rows updated, 64 a commit", measure: func(ctx context.Context) (sample, error) {
+			limit, err := b.updates()
+			if err != nil {
+				return sample{}, err
+			}
+			return limit.measure(ctx, b.time)
+		}},
+	}
+	rows = append(rows, b.writeRows()...)
+	rows = append(rows, b.batchRows()...)
+	rows = append(rows, b.liveRows()...)
+	rows = append(rows, b.deliveryRows()...)
+	rows = append(rows, b.startRows()...)
+	for i, events := range b.events {
+		rows = append(rows, b.sizeRows(events, i == 0)...)
+	}
+	return rows
+}
+
+// scene is what a load generator asks of a host.
+type scene struct {
+	name, ceiling string
+	connections   []int // nil for all that are asked for
+	each          int   // what one request is counted as; 0 for one
+	adds          int   // how many events there are more after one request
+	host          func(ctx context.Context) (host, error)
+	prepare       func(ctx context.Context) (workload, error)
+	traced        func(ctx context.Context, server *belfry) (workload, error) // the same of another server; nil for what writes nothing
+}
+
+// on is a scene on the server of a name.
+func (b *bench) on(server, name, ceiling string, prepare func(ctx context.Context, server *belfry) (workload, error)) scene {
+	return scene{name: name, ceiling: ceiling, traced: prepare,
+		host: func(ctx context.Context) (host, error) {
+			s, err := b.server(ctx, server)
+			if err != nil {
+				return host{}, err
+			}
+			return s.host(), nil
+		},
+		prepare: func(ctx context.Context) (workload, error) {
+			s, err := b.server(ctx, server)
+			if err != nil {
+				return workload{}, err
+			}
+			return prepare(ctx, s)
+		}}
+}
+
+// sceneRows are the rows of a scene, one for each number of connections. They share the load generator.
+func (b *bench) sceneRows(s scene) (rows []*row) {
+	// A row is measured by one after the other: the context is whose row is first.
+	var load, traced *child
+	var loadErr, tracedErr error
+	var loadOnce, tracedOnce sync.Once
+	for _, n := range b.connections {
+		if s.connections != nil && !slices.Contains(s.connections, n) {
+			continue
+		}
+		r := &row{name: s.name, connections: n, ceiling: s.ceiling, measure: func(ctx context.Context) (sample, error) {
+			loadOnce.Do(func() { load, loadErr = b.loadOf(ctx, s.prepare) })
+			if loadErr != nil {
+				return sample{}, loadErr
+			}
+			return b.measureScene(ctx, s, load, n)
+		}}
+		if s.traced != nil {
+			r.traced = func(ctx context.Context) (float64, error) {
+				tracedOnce.Do(func() { traced, tracedErr = b.tracedLoad(ctx, s) })
+				if tracedErr != nil {
+					return 0, tracedErr
+				}
+				return b.syncsOf(ctx, traced, n)
+			}
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// loadOf starts a load generator.
+func (b *bench) loadOf(ctx context.Context, prepare func(ctx context.Context) (workload, error)) (*child, error) {
+	w, err := prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.child(ctx, "load", w)
+}
+
+// measureScene makes one measurement of a scene, and looks at the host's processors and memory. What was acknowledged must
+// be there.
+func (b *bench) measureScene(ctx context.Context, s scene, load *child, connections int) (out sample, err error) {
+	h, err := s.host(ctx)
+	if err != nil {
+		return out, err
+	}
+	if err := b.settle(ctx); err != nil {
+		return out, err
+	}
+	before, err := h.events(ctx, s.adds)
+	if err != nil {
+		return out, err
+	}
+	out, err = watch(h.pid, func() (sample, error) {
+		return load.measure(order{Address: h.address, Connections: connections, Warm: b.time / 10, Time: b.time})
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Rate *= float64(max(1, s.each))
+	after, err := h.events(ctx, s.adds)
+	if err == nil && after-before != s.adds*out.Answers {
+		err = fmt.Errorf("%d requests made %d events, and not %d each", out.Answers, after-before, s.adds)
+	}
+	return out, err
+}
+
+// watch adds to a sample what the process of a host has used meanwhile, and what it has in memory afterwards.
+func watch(pid int, measure func() (sample, error)) (sample, error) {
+	begin, err1 := processorTime(pid)
+	watched := time.Now()
+	s, err2 := measure()
+	took := time.Since(watched)
+	end, err3 := processorTime(pid)
+	memory, err4 := memoryOf(pid)
+	s.Server, s.RSS = (end-begin).Seconds()/took.Seconds(), memory.now
+	if err2 != nil {
+		return s, err2 // the others may only be its consequence
+	}
+	return s, errors.Join(err1, err3, err4)
 }

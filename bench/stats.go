@@ -8,15 +8,20 @@ import (
 
 // sample is the outcome of one measurement. Times travel as nanoseconds between the processes.
 type sample struct {
-	Rate     float64 // a second
-	P50, P99 time.Duration
-	Wrong    string // what the first wrong answer was; "" for none
+	Rate          float64 // a second
+	P50, P95, P99 time.Duration
+	Answers       int     // all that came
+	Load, Server  float64 // how many processors the load generator and the server used
+	RSS           int64   // what the server had in memory afterwards, bytes
+	Value         float64 // of a row with a unit: the only figure
+	Wrong         string  // what the first wrong answer was; "" for none
 }
 
 // summarise makes a sample of the times that all of it took within so long a time. It sorts the times.
 func summarise(times []time.Duration, took time.Duration) sample {
 	slices.Sort(times)
-	return sample{Rate: float64(len(times)) / took.Seconds(), P50: percentile(times, 50), P99: percentile(times, 99)}
+	return sample{Rate: float64(len(times)) / took.Seconds(),
+		P50: percentile(times, 50), P95: percentile(times, 95), P99: percentile(times, 99)}
 }
 
 // percentile is the smallest of the sorted times that p percent of them do not exceed; 0 of none.
@@ -30,10 +35,18 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 
 // median takes each number of the samples by itself; there is at least one sample.
 func median(samples []sample) sample {
+	duration := func(of func(sample) time.Duration) time.Duration {
+		return time.Duration(middle(samples, func(s sample) float64 { return float64(of(s)) }))
+	}
 	return sample{
-		Rate: middle(samples, func(s sample) float64 { return s.Rate }),
-		P50:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P50) })),
-		P99:  time.Duration(middle(samples, func(s sample) float64 { return float64(s.P99) })),
+		Rate:   middle(samples, func(s sample) float64 { return s.Rate }),
+		P50:    duration(func(s sample) time.Duration { return s.P50 }),
+		P95:    duration(func(s sample) time.Duration { return s.P95 }),
+		P99:    duration(func(s sample) time.Duration { return s.P99 }),
+		Load:   middle(samples, func(s sample) float64 { return s.Load }),
+		Server: middle(samples, func(s sample) float64 { return s.Server }),
+		RSS:    int64(middle(samples, func(s sample) float64 { return float64(s.RSS) })),
+		Value:  middle(samples, func(s sample) float64 { return s.Value }),
 	}
 }
 

@@ -1,126 +1,165 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
-// describe prints what was measured on, and what is measured once: in a list.
-func (b *bench) describe(out io.Writer) error {
-	server := b.belfry
-	now, err := memoryOf(server.process.Process.Pid)
-	if err != nil {
-		return err
-	}
-	facts := [][2]string{
-		{"Date", time.Now().Format(time.DateOnly)},
-		{"Machine", fmt.Sprintf("%d CPUs, %s, %s", runtime.NumCPU(), cpuModel(), runtime.GOOS+"/"+runtime.GOARCH)},
-		{"Go", strings.TrimPrefix(runtime.Version(), "go")},
-		{"Measurements", fmt.Sprintf("median of %d, %v each", b.runs, b.time)},
-		{"Binary", fmt.Sprintf("%.1f MB", float64(server.size)/1e6)},
-		{"Start to ready, new database", fmt.Sprintf("%d ms", server.starts[len(server.starts)/2].Milliseconds())},
-		{"Memory when ready", server.atRest.String()},
-		{"Memory after all measurements", now.String()},
-	}
-	for _, f := range facts {
-		if _, err := fmt.Fprintf(out, "- %s: %s\n", f[0], f[1]); err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Fprintln(out)
-	return err
-}
-
-// printTable prints the rows as a table that reads well as text and as Markdown.
-func printTable(out io.Writer, rows []*row) error {
-	ceilings := map[int]float64{}
-	for _, r := range rows {
-		if r.name == ceilingName {
-			ceilings[r.connections] = median(r.samples).Rate
-		}
-	}
-	lines := [][]string{{"What", "Connections", "Per second", "p50 ms", "p99 ms", "Of the ceiling"}}
-	for _, r := range rows {
-		s, connections, ratio := median(r.samples), "", ""
-		if r.connections > 0 {
-			connections, ratio = fmt.Sprint(r.connections), fmt.Sprintf("%.1f %%", 100*s.Rate/ceilings[r.connections])
-		}
-		lines = append(lines, []string{r.name, connections, fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P99), ratio})
-	}
-	return printLines(out, lines)
-}
-
-// printLines prints a head and lines as a Markdown table, the first column to the left and the others to the right.
-func printLines(out io.Writer, lines [][]string) error {
-	widths := make([]int, len(lines[0]))
-	for _, line := range lines {
-		for i, cell := range line {
-			widths[i] = max(widths[i], len(cell))
-		}
-	}
+// print prints all that was measured: what it was measured on, single figures, the table, how much slower a larger log is,
+// the aims, and what was left out.
+func (b *bench) print(out io.Writer, rows []*row) error {
 	var text strings.Builder
-	for n, line := range lines {
-		fmt.Fprintf(&text, "| %-*s |", widths[0], line[0])
-		for i, cell := range line[1:] {
-			fmt.Fprintf(&text, " %*s |", widths[i+1], cell)
-		}
-		text.WriteByte('\n')
-		if n > 0 {
-			continue
-		}
-		text.WriteString("|" + strings.Repeat("-", widths[0]+2) + "|")
-		for _, width := range widths[1:] {
-			text.WriteString(strings.Repeat("-", width+1) + ":|")
-		}
-		text.WriteByte('\n')
-	}
+	b.writeFigures(&text, rows)
+	writeTable(&text, rows)
+	b.writeGrowth(&text, rows)
+	writeAims(&text, rows, b.only == nil)
+	b.writeNotes(&text, rows)
 	_, err := io.WriteString(out, text.String())
 	return err
 }
 
-// millis is a time in milliseconds.
-func millis(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d)/float64(time.Millisecond)) }
-
-// memory is what a process has in memory, in KiB.
-type memory struct{ now, most int64 }
-
-func (m memory) String() string {
-	return fmt.Sprintf("%.0f MiB (at most %.0f MiB)", float64(m.now)/1024, float64(m.most)/1024)
-}
-
-// memoryOf asks Linux for the memory of a process.
-func memoryOf(pid int) (m memory, err error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return m, err
-	}
-	_, err1 := fmt.Sscanf(field(string(text), "VmRSS"), "%d kB", &m.now)
-	_, err2 := fmt.Sscanf(field(string(text), "VmHWM"), "%d kB", &m.most)
-	return m, errors.Join(err1, err2)
-}
-
-// cpuModel is the processor's name, as far as Linux knows it.
-func cpuModel() string {
-	text, err := os.ReadFile("/proc/cpuinfo")
-	if model := field(string(text), "model name"); err == nil && model != "" {
-		return model
-	}
-	return "unknown processor"
-}
-
-// field is the value of the first line "name: value" of a file of /proc; "" when there is none.
-func field(text, name string) string {
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for lines.Scan() {
-		if key, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value)
+// writeFigures writes a list of what was measured on, and of the rows that are one figure.
+func (b *bench) writeFigures(out *strings.Builder, rows []*row) {
+	fmt.Fprintf(out, "- Date: %s\n- Machine: %d CPUs, %s, %s/%s\n- Go: %s\n- Measurements: median of %d, %v each\n", time.Now().Format(time.DateOnly),
+		runtime.NumCPU(), cpuModel(), runtime.GOOS, runtime.GOARCH, strings.TrimPrefix(runtime.Version(), "go"), b.runs, b.time)
+	for _, r := range rows {
+		if r.unit != "" && len(r.samples) > 0 {
+			fmt.Fprintf(out, "- %s: %s\n", r.name, figure(median(r.samples).Value, r.unit))
 		}
 	}
-	return ""
 }
+
+// figure writes a number with so many digits as mean something.
+func figure(value float64, unit string) string {
+	if value < 100 {
+		return fmt.Sprintf("%.1f %s", value, unit)
+	}
+	return fmt.Sprintf("%.0f %s", value, unit)
+}
+
+// writeTable writes the rows of rates and times.
+func writeTable(out *strings.Builder, rows []*row) {
+	lines := [][]string{{"What", "Connections", "Per second", "p50 ms", "p95 ms", "p99 ms", "Of the ceiling", "RSS MB", "Server CPUs", "Clients' CPUs", "Fsyncs a request"}}
+	for _, r := range rows {
+		if r.unit != "" || len(r.samples) == 0 {
+			continue
+		}
+		s := median(r.samples)
+		line := []string{r.name, cell("%d", r.connections), fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P95), millis(s.P99), ""}
+		if ceiling := find(rows, r.ceiling, r.connections); ceiling != nil && len(ceiling.samples) > 0 {
+			line[6] = fmt.Sprintf("%.1f %%", 100*s.Rate/median(ceiling.samples).Rate)
+		}
+		lines = append(lines, append(line, cell("%.0f", megabytes(s.RSS)), cell("%.2f", s.Server), cell("%.2f", s.Load), cell("%.3f", r.syncs)))
+	}
+	writeLines(out, lines)
+}
+
+// cell writes a number, and nothing for 0: what does not apply.
+func cell[N int | float64](format string, n N) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, n)
+}
+
+// writeGrowth writes the p95 of what is asked of every filled database, and the ratio of the largest to the smallest.
+func (b *bench) writeGrowth(out *strings.Builder, rows []*row) {
+	head := []string{"p95 ms, 1 connection"}
+	for _, events := range b.events {
+		head = append(head, thousands(events)+" events")
+	}
+	lines := [][]string{append(head, "Largest / smallest")}
+	for _, read := range reads {
+		line, any, all := []string{read.name}, false, []time.Duration{}
+		for _, events := range b.events {
+			text := ""
+			if r := find(rows, sizedName(read.name, events), 1); r != nil && len(r.samples) > 0 {
+				p95 := median(r.samples).P95
+				text, any, all = millis(p95), true, append(all, p95)
+			}
+			line = append(line, text)
+		}
+		ratio := ""
+		if len(all) == len(b.events) {
+			ratio = fmt.Sprintf("%.2f", float64(all[len(all)-1])/float64(all[0]))
+		}
+		if any {
+			lines = append(lines, append(line, ratio))
+		}
+	}
+	if len(lines) > 1 {
+		writeLines(out, lines)
+	}
+}
+
+// writeNotes writes what is missing, and why.
+func (b *bench) writeNotes(out *strings.Builder, rows []*row) {
+	why := map[string][]string{}
+	var reasons []string
+	for _, r := range rows {
+		if r.err == nil {
+			continue
+		}
+		text := r.err.Error()
+		var left leftOut
+		if !errors.As(r.err, &left) {
+			text = "WRONG: " + text
+		}
+		if why[text] == nil {
+			reasons = append(reasons, text)
+		}
+		if !slices.Contains(why[text], r.name) {
+			why[text] = append(why[text], r.name)
+		}
+	}
+	notes := b.notes
+	for _, r := range rows {
+		if len(r.samples) > 0 && median(r.samples).Load > float64(runtime.NumCPU())/2 {
+			notes = append(notes, "The clients took more than half of the machine, and may have been what ended it: "+r.title())
+		}
+	}
+	for _, reason := range reasons {
+		notes = append(notes, fmt.Sprintf("%s. Therefore not measured, or no longer: %s", reason, strings.Join(why[reason], " · ")))
+	}
+	if len(notes) > 0 {
+		fmt.Fprintf(out, "\n- %s\n", strings.Join(notes, "\n- "))
+	}
+}
+
+// writeLines writes a head and lines as a Markdown table, the first column to the left and the others to the right.
+func writeLines(out *strings.Builder, lines [][]string) {
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	out.WriteByte('\n')
+	for n, line := range lines {
+		fmt.Fprintf(out, "| %-*s |", widths[0], line[0])
+		for i, cell := range line[1:] {
+			fmt.Fprintf(out, " %*s |", widths[i+1], cell)
+		}
+		out.WriteByte('\n')
+		if n > 0 {
+			continue
+		}
+		out.WriteString("|" + strings.Repeat("-", widths[0]+2) + "|")
+		for _, width := range widths[1:] {
+			out.WriteString(strings.Repeat("-", width+1) + ":|")
+		}
+		out.WriteByte('\n')
+	}
+}
+
+// millis is a time in milliseconds, and nothing for none.
+func millis(d time.Duration) string { return cell("%.2f", milliseconds(d)) }
+
+// megabytes is a number of bytes in millions.
+func megabytes(bytes int64) float64 { return float64(bytes) / 1e6 }
