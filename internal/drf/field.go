@@ -193,6 +193,26 @@ func UUID[M, P any](name string, get func(*M) string, opts ...Option) Def[M, P] 
 	return define[M, P](Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, nil, parseText)
 }
 
+// GivenUUID is a uuid that a body may bring, in any form that Python's UUID takes.
+func GivenUUID[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
+	return define(Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, in, parseUUID)
+}
+
+// NullUUIDs is a read-only list of uuids, with null for "".
+func NullUUIDs[M, P any](name string, get func(*M) []string, opts ...Option) Def[M, P] {
+	info := Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid", Nullable: true}}
+	return define[M, P](info, opts, get, appendTextsOrNull, nil, parseText)
+}
+
+func appendTextsOrNull(dst []byte, list []string) []byte {
+	return appendEach(dst, list, func(dst []byte, s string) []byte {
+		if s == "" {
+			return append(dst, "null"...)
+		}
+		return AppendString(dst, s)
+	})
+}
+
 func appendQuotedTime(dst []byte, micros int64) []byte {
 	return append(appendTime(append(dst, '"'), micros), '"')
 }
@@ -350,6 +370,16 @@ func parseMoment(_ *Info, v value) (int64, []string) {
 		}
 	}
 	return 0, []string{wrong}
+}
+
+// parseUUID is UUIDField, of which only texts are taken.
+func parseUUID(_ *Info, v value) (string, []string) {
+	if v.kind() == jsontext.KindString {
+		if id, ok := ParseUUID(v.text()); ok {
+			return id, nil
+		}
+	}
+	return "", []string{"Must be a valid UUID."}
 }
 
 // parseAny is JSONField.

@@ -113,13 +113,11 @@ type syntaxError struct {
 	offset int
 }
 
-// answer is the 400 for the error. Positions are counted in characters, as Python does.
-func (e *syntaxError) answer(body []byte) *Error {
-	before := body[:min(e.offset, len(body))]
-	line := bytes.Count(before, []byte{'\n'}) + 1
-	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+// answer is the 400 for the error in a text that begins at a place in the body.
+func (e *syntaxError) answer(at place, text []byte) *Error {
+	at.pass(text[:min(e.offset, len(text))])
 	return Detail(http.StatusBadRequest, fmt.Sprintf("JSON parse error - %s: line %d column %d (char %d)",
-		e.words, line, column, utf8.RuneCount(before)))
+		e.words, at.lines+1, at.column+1, at.characters))
 }
 
 // parse checks a body whole, and answers its one value.
@@ -141,11 +139,21 @@ func parse(body []byte) (value, *syntaxError) {
 		}
 	}
 	end := int(dec.InputOffset())
-	if rest := bytes.TrimLeft(body[end:], " \t\r\n"); len(rest) > 0 {
+	if rest := trimSpace(body[end:]); len(rest) > 0 {
 		return nil, &syntaxError{"unexpected content after the document", len(body) - len(rest)}
 	}
-	return bytes.TrimLeft(body[:end], " \t\r\n"), nil
+	return trimSpace(body[:end]), nil
 }
+
+// trimSpace cuts from the front what JSON takes for white space.
+func trimSpace(text []byte) []byte {
+	for len(text) > 0 && isSpaceJSON(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func isSpaceJSON(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // invalidUTF8 is the offset of the first byte that is not UTF-8.
 func invalidUTF8(body []byte) int {

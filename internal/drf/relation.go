@@ -225,13 +225,4 @@ func parseIntRef(v value) (int64, []string) {
 }
 
 // appendInts appends a list of integers; [] for none.
-func appendInts(dst []byte, list []int64) []byte {
-	dst = append(dst, '[')
-	for i, n := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendInt(dst, n)
-	}
-	return append(dst, ']')
-}
+func appendInts(dst []byte, list []int64) []byte { return appendEach(dst, list, appendInt) }

@@ -74,7 +74,12 @@ func (in Input[P]) Errors() *Errors {
 }
 
 // Err is Errors().Err().
-func (in Input[P]) Err() error { return in.Errors().Err() }
+func (in Input[P]) Err() error {
+	if in.errs == nil {
+		return nil
+	}
+	return in.errs.Err()
+}
 
 // Decode reads a body that is there already; white space alone is no JSON, nothing at all is {}.
 func (s *Serializer[M, P]) Decode(body []byte, mode Mode) Input[P] {
@@ -83,8 +88,13 @@ func (s *Serializer[M, P]) Decode(body []byte, mode Mode) Input[P] {
 	}
 	v, syntax := parse(body)
 	if syntax != nil {
-		return Input[P]{errs: &Errors{fatal: syntax.answer(body)}}
+		return Input[P]{errs: &Errors{fatal: syntax.answer(place{}, body)}}
 	}
+	return s.decodeAny(v, mode)
+}
+
+// decodeAny reads a value of any kind.
+func (s *Serializer[M, P]) decodeAny(v value, mode Mode) Input[P] {
 	if v.isNull() {
 		in := Input[P]{errs: NewErrors(s.order...)}
 		in.errs.Add("", "No data provided")
@@ -113,6 +123,18 @@ func (s *Serializer[M, P]) decode(v value, mode Mode) Input[P] {
 		s.Fields[i].take(&in, sent[i], mode)
 	}
 	return in
+}
+
+// Within are the fields of another noun as the fields of a patch that holds that noun's.
+func Within[M, P, Q any](fields []Def[M, P], inner func(*Q) *P) []Def[M, Q] {
+	all := make([]Def[M, Q], len(fields))
+	for i, f := range fields {
+		all[i] = Def[M, Q]{Info: f.Info, write: f.write}
+		if read := f.read; read != nil {
+			all[i].read = func(q *Q, in input) { read(inner(q), in) }
+		}
+	}
+	return all
 }
 
 // take reads what was sent for a field, nil for nothing, into the input.
