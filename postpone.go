@@ -107,7 +107,8 @@ func (r *recorder) run(ctx context.Context) {
 // matchLeft runs the rules of the events that have been waiting for longer than age, the earliest first. One whose rules
 // cannot run holds up no other.
 func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed error) {
-	for n, after := matchBatch, int64(0); n == matchBatch; {
+	var after Event // many may have been written at one time
+	for n := matchBatch; n == matchBatch; {
 		var left []Event
 		var generation int64
 		err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
@@ -115,7 +116,8 @@ func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed err
 				return err
 			}
 			left, err = sqldb.All(tx, scanEvent, "SELECT "+eventColumns+` FROM event e JOIN unmatched u ON u.event_pk = e.pk
-				WHERE u.created > $1 AND u.created <= $2 ORDER BY u.created LIMIT $3`, after, tx.Now()-age.Microseconds(), matchBatch)
+				WHERE (u.created, u.event_pk) > ($1, $2) AND u.created <= $3 ORDER BY u.created, u.event_pk LIMIT $4`,
+				after.Created, after.PK, tx.Now()-age.Microseconds(), matchBatch)
 			return err
 		})
 		if err != nil {
@@ -127,7 +129,7 @@ func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed err
 				return err
 			}
 			failed = cmp.Or(failed, err)
-			after = e.Created
+			after = e
 		}
 		n = len(left)
 	}

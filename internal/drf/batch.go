@@ -90,10 +90,10 @@ func (s *Serializer[M, P]) DecodeElement(b *Batch, mode Mode) (Input[P], error) 
 	if b.Text == nil {
 		return Input[P]{errs: &Errors{fatal: tooLarge(maxBody)}}, nil
 	}
-	v, syntax := parse(b.Text)
+	v, members, syntax := parse(b.Text)
 	switch {
 	case syntax == nil:
-		return s.decodeAny(v, mode), nil
+		return s.decodeBody(v, members, mode), nil
 	case b.array:
 		return Input[P]{}, syntax.answer(b.begun, b.Text)
 	}

@@ -34,7 +34,7 @@ func (b *Batch) noArray() error {
 	case len(text) > maxBody:
 		return tooLarge(maxBody)
 	}
-	v, syntax := parse(text)
+	v, _, syntax := parse(text)
 	if syntax != nil {
 		return syntax.answer(b.at, text)
 	}

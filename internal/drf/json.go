@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -30,16 +31,13 @@ func (v value) kind() jsontext.Kind { return jsontext.Value(v).Kind() }
 func (v value) isNull() bool { return v.kind() == jsontext.KindNull }
 
 // text is the decoded string of a value of kind string.
-func (v value) text() string {
-	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
-	}
-	text, _ := jsontext.AppendUnquote(nil, v)
-	return string(text)
-}
+func (v value) text() string { return string(v.name()) }
 
 // stored is the value in stored form.
 func (v value) stored() JSON {
+	if isStored(v) {
+		return JSON(v)
+	}
 	text, _ := jsontext.AppendFormat(make([]byte, 0, len(v)), v)
 	return JSON(text)
 }
@@ -66,21 +64,35 @@ func (j JSON) hasNull() bool {
 
 // member is one key of an object and its value.
 type member struct {
-	name string
+	name []byte
 	value
 }
 
-// members are the members of an object, in the order received.
+// members are the members of an object, in the order received; none of anything else.
 func (v value) members() []member {
-	var list []member
+	if v.kind() != jsontext.KindBeginObject {
+		return nil
+	}
+	list := make([]member, 0, usualMembers)
 	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
 	_, _ = dec.ReadToken() // the bracket
 	for dec.PeekKind() == jsontext.KindString {
-		name, _ := dec.ReadToken()
-		key := name.String()
-		list = append(list, member{key, v.next(dec)})
+		name := v.next(dec)
+		list = append(list, member{name.name(), v.next(dec)})
 	}
 	return list
+}
+
+// usualMembers is how many members an object seldom has more than.
+const usualMembers = 8
+
+// name is the decoded key that a string is.
+func (v value) name() []byte {
+	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	name, _ := jsontext.AppendUnquote(nil, v)
+	return name
 }
 
 // items are the items of an array.
@@ -120,29 +132,87 @@ func (e *syntaxError) answer(at place, text []byte) *Error {
 		e.words, at.lines+1, at.column+1, at.characters))
 }
 
-// parse checks a body whole, and answers its one value.
-func parse(body []byte) (value, *syntaxError) {
+// decoders are decoders that have read to their end, ready for another text.
+var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.Buffer)) }}
+
+// parse checks a body whole, and answers its one value, with its members where it is an object.
+func parse(body []byte) (value, []member, *syntaxError) {
 	if !utf8.Valid(body) {
-		return nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
+		return nil, nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	dec := decoders.Get().(*jsontext.Decoder)
+	defer func() {
+		dec.Reset(new(bytes.Buffer)) // it would hold the body
+		decoders.Put(dec)
+	}()
+	dec.Reset(bytes.NewBuffer(body))
+	members, syntax := check(dec, body)
+	if syntax != nil {
+		return nil, nil, syntax
+	}
+	end := int(dec.InputOffset())
+	if rest := trimSpace(body[end:]); len(rest) > 0 {
+		return nil, nil, &syntaxError{"unexpected content after the document", len(body) - len(rest)}
+	}
+	return trimSpace(body[:end]), members, nil
+}
+
+// check reads one value token by token, and gathers the members of an object on the way.
+func check(dec *jsontext.Decoder, body []byte) ([]member, *syntaxError) {
+	var g gathering
 	for {
+		start := int(dec.InputOffset())
 		token, err := dec.ReadToken()
 		if err != nil {
 			return nil, explain(err, body)
 		}
-		if bad := checkToken(token.Kind(), dec, body); bad != nil {
+		kind, depth := token.Kind(), dec.StackDepth()
+		if bad := checkToken(kind, dec, body); bad != nil {
 			return nil, bad
 		}
-		if dec.StackDepth() == 0 {
-			break
+		if depth == 0 {
+			return g.members, nil
+		}
+		if depth <= 2 {
+			g.token(kind, depth, body[:dec.InputOffset()], start)
 		}
 	}
-	end := int(dec.InputOffset())
-	if rest := trimSpace(body[end:]); len(rest) > 0 {
-		return nil, &syntaxError{"unexpected content after the document", len(body) - len(rest)}
+}
+
+// gathering is the members of an object whose tokens are read one by one.
+type gathering struct {
+	members []member
+	object  bool
+	name    []byte // of the member that is being read, nil between two of them
+	value   int    // where its value begins; 0 until it does
+}
+
+// token takes the next token that is no deeper than the members' values, or opens or closes one of them. It is the last one in
+// read, behind from, the end of the one before.
+func (g *gathering) token(kind jsontext.Kind, depth int, read []byte, from int) {
+	if from == 0 {
+		if g.object = kind == jsontext.KindBeginObject; g.object {
+			g.members = make([]member, 0, usualMembers)
+		}
+		return
 	}
-	return trimSpace(body[:end]), nil
+	if !g.object {
+		return
+	}
+	for isSpaceJSON(read[from]) || read[from] == ',' || read[from] == ':' {
+		from++
+	}
+	switch {
+	case g.name == nil:
+		g.name, g.value = value(read[from:]).name(), 0
+		return
+	case g.value == 0:
+		g.value = from
+	}
+	if depth == 1 {
+		g.members = append(g.members, member{g.name, read[g.value:len(read):len(read)]})
+		g.name = nil
+	}
 }
 
 // trimSpace cuts from the front what JSON takes for white space.

@@ -96,7 +96,7 @@ func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, 
 	if in != nil {
 		def.read = func(p *P, member input) {
 			if field := in(p); begin(&def.Info, field, member) {
-				inner := of.decode(member.value, member.mode)
+				inner := of.decode(member.value, member.members(), member.mode)
 				field.Value = inner.Patch
 				member.errs.Nest(member.name, inner.errs)
 			}

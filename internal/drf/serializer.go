@@ -86,36 +86,35 @@ func (s *Serializer[M, P]) Decode(body []byte, mode Mode) Input[P] {
 	if len(body) == 0 {
 		body = []byte("{}")
 	}
-	v, syntax := parse(body)
+	v, members, syntax := parse(body)
 	if syntax != nil {
 		return Input[P]{errs: &Errors{fatal: syntax.answer(place{}, body)}}
 	}
-	return s.decodeAny(v, mode)
+	return s.decodeBody(v, members, mode)
 }
 
-// decodeAny reads a value of any kind.
-func (s *Serializer[M, P]) decodeAny(v value, mode Mode) Input[P] {
+// decodeBody reads what a body is.
+func (s *Serializer[M, P]) decodeBody(v value, members []member, mode Mode) Input[P] {
 	if v.isNull() {
 		in := Input[P]{errs: NewErrors(s.order...)}
 		in.errs.Add("", "No data provided")
 		return in
 	}
-	return s.decode(v, mode)
+	return s.decode(v, members, mode)
 }
 
-// decode reads a value that should be an object.
-func (s *Serializer[M, P]) decode(v value, mode Mode) Input[P] {
+// decode reads a value that should be an object, of those members if it is one.
+func (s *Serializer[M, P]) decode(v value, members []member, mode Mode) Input[P] {
 	in := Input[P]{errs: NewErrors(s.order...)}
 	if v.kind() != jsontext.KindBeginObject {
 		in.errs.Add("", "Invalid data. Expected a dictionary, but got "+v.typeName()+".")
 		return in
 	}
 	sent := make([]*member, len(s.Fields))
-	members := v.members()
 	for i := range members {
 		m := &members[i]
-		at, known := s.keys[m.name]
-		if known && (sent[at] == nil || m.name == s.Fields[at].Info.Alias) {
+		at, known := s.keys[string(m.name)]
+		if known && (sent[at] == nil || string(m.name) == s.Fields[at].Info.Alias) {
 			sent[at] = m
 		}
 	}
@@ -146,10 +145,12 @@ func (d *Def[M, P]) take(in *Input[P], sent *member, mode Mode) {
 			in.errs.Add(d.Info.Name, MsgRequired)
 		}
 	default:
-		if sent.name != d.Info.Name {
-			in.errs.sentAs(d.Info.Name, sent.name)
+		name := d.Info.Name
+		if string(sent.name) != name {
+			name = d.Info.Alias
+			in.errs.sentAs(d.Info.Name, name)
 		}
-		d.read(&in.Patch, input{name: sent.name, value: sent.value, mode: mode, errs: in.errs})
+		d.read(&in.Patch, input{name: name, value: sent.value, mode: mode, errs: in.errs})
 	}
 }
 
