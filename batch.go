@@ -13,24 +13,26 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
 )
 
 // The bounds of uploads. A chunk is what one write stores of an upload.
 const (
-	maxUploads = 64               // that are read at the same time
+	maxUploads = 16               // that are read at the same time
 	placeTime  = 30 * time.Second // that an upload waits to be one of them
 	chunkRows  = 1000             // of a chunk: its lines, and what follows from them
 	fewestRows = 50
 	chunkBytes = 2 << 20 // of the texts of a chunk
-	// chunksBytes is of all uploads: the more there are, the smaller their chunks.
-	chunksBytes = 16 << 20
+	// chunksBytes is of all uploads, of which each has two chunks in memory: the more there are, the smaller those are.
+	chunksBytes = 8 << 20
 	// chunkTime is what a chunk may take of the writer's time, so that other writes wait briefly: one that comes in the middle
 	// of a chunk waits for its end, for the next one, and for two commits.
-	chunkTime = 25 * time.Millisecond
+	chunkTime = 15 * time.Millisecond
 	// refusalBytes bounds what is said of the refused lines of an upload.
-	refusalBytes = 8 << 20
+	refusalBytes = 4 << 20
 )
 
 // uploads are all that is under way.
@@ -84,9 +86,9 @@ type upload struct {
 	body   *drf.Batch
 	origin Origin
 
-	pks     []string      // of all lines, "" for those that were refused when they were read
-	refused []refusedLine // never nil
-	said    int           // bytes in refused
+	pks     []uuid.NullUUID // of all lines, null for those that were refused when they were read
+	refused []refusedLine   // never nil
+	said    int             // bytes in refused
 
 	created, existing int64
 	taken             []*batchLine // whose keys belong to other events
@@ -185,7 +187,7 @@ func (u *upload) line(ctx context.Context, c *chunk) error {
 		return err
 	}
 	c.add(&batchLine{plan: p, number: u.body.Number, at: len(u.pks)})
-	u.pks = append(u.pks, p.event.PK)
+	u.pks = append(u.pks, uuid.NullUUID{UUID: uuid.MustParse(p.event.PK), Valid: true})
 	return nil
 }
 
@@ -195,7 +197,7 @@ func (u *upload) refuse(line int, why *drf.Error) error {
 		return drf.Detail(http.StatusBadRequest, fmt.Sprintf("Too much is wrong to say it all: up to line %d it takes more than %d bytes. "+
 			"What stands before that line and is right is stored.", line, refusalBytes))
 	}
-	u.pks = append(u.pks, "")
+	u.pks = append(u.pks, uuid.NullUUID{})
 	u.refused = append(u.refused, refusedLine{line: int64(line), errors: drf.JSON(why.Body)})
 	return nil
 }
@@ -253,7 +255,7 @@ func (u *upload) write(ctx context.Context, c *chunk) error {
 // answer says what became of the upload, once it is done.
 func (u *upload) answer() batchAnswer {
 	for _, l := range u.taken {
-		u.pks[l.at] = ""
+		u.pks[l.at] = uuid.NullUUID{}
 		u.refused = append(u.refused, refusedLine{line: int64(l.number), errors: keyTaken})
 	}
 	slices.SortFunc(u.refused, func(a, b refusedLine) int { return cmp.Compare(a.line, b.line) })

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
 )
@@ -35,7 +37,7 @@ var refusedLineSerializer = drf.NewSerializer("BatchRefusal",
 // batchAnswer says what became of a batch.
 type batchAnswer struct {
 	created, existing int64
-	pks               []string // "" for what was refused
+	pks               []uuid.NullUUID // null for what was refused
 	refused           []refusedLine
 }
 
@@ -43,7 +45,7 @@ var batchAnswerSerializer = drf.NewSerializer("BatchAnswer",
 	drf.Int[batchAnswer, none]("created", func(a *batchAnswer) int64 { return a.created }, nil),
 	drf.Int[batchAnswer, none]("existing", func(a *batchAnswer) int64 { return a.existing }, nil, drf.Help("Those that were stored before, with the same pk and content.")),
 	drf.Int[batchAnswer, none]("refused", func(a *batchAnswer) int64 { return int64(len(a.refused)) }, nil),
-	drf.NullUUIDs[batchAnswer, none]("pks", func(a *batchAnswer) []string { return a.pks }, drf.Help("One for each event, in their order; null for what was refused.")),
+	drf.NullUUIDs[batchAnswer, none]("pks", func(a *batchAnswer) []uuid.NullUUID { return a.pks }, drf.Help("One for each event, in their order; null for what was refused.")),
 	drf.NestedList[batchAnswer, none]("errors", refusedLineSerializer, func(a *batchAnswer) []refusedLine { return a.refused }),
 )
 

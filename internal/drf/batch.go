@@ -41,7 +41,8 @@ type Batch struct {
 }
 
 // ReadBatch begins to read the request's body. The error is 415 for a type that is neither JSON nor one of [LineTypes], 413
-// for a body that says itself that it is too large. One without a byte has no elements, whatever it calls itself.
+// for a body that says itself that it is too large. One without a byte has no elements, whatever it calls itself. A first part
+// of the body is there then: a client that sends nothing was waited for here.
 func ReadBatch(w http.ResponseWriter, r *http.Request) (*Batch, error) {
 	if r.ContentLength > maxBatch {
 		return nil, tooLarge(maxBatch)
@@ -63,6 +64,7 @@ func ReadBatch(w http.ResponseWriter, r *http.Request) (*Batch, error) {
 	case b.scan == nil:
 		return nil, unsupported(contentType)
 	}
+	_, _ = b.in.Peek(batchBuffer) // what is wrong with the body comes again when that is read
 	return b, nil
 }
 

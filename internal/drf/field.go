@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 )
 
 // Def is one line of a serializer: how a field of M is answered, and how it is read into P.
@@ -198,19 +199,19 @@ func GivenUUID[M, P any](name string, get func(*M) string, in func(*P) *Field[st
 	return define(Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, in, parseUUID)
 }
 
-// NullUUIDs is a read-only list of uuids, with null for "".
-func NullUUIDs[M, P any](name string, get func(*M) []string, opts ...Option) Def[M, P] {
+// NullUUIDs is a read-only list of uuids and nulls.
+func NullUUIDs[M, P any](name string, get func(*M) []uuid.NullUUID, opts ...Option) Def[M, P] {
 	info := Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid", Nullable: true}}
-	return define[M, P](info, opts, get, appendTextsOrNull, nil, parseText)
+	def := declare[M, P](info, opts, true, false)
+	def.write = func(dst []byte, m *M) []byte { return appendEach(dst, get(m), appendNullUUID) }
+	return def
 }
 
-func appendTextsOrNull(dst []byte, list []string) []byte {
-	return appendEach(dst, list, func(dst []byte, s string) []byte {
-		if s == "" {
-			return append(dst, "null"...)
-		}
-		return AppendString(dst, s)
-	})
+func appendNullUUID(dst []byte, id uuid.NullUUID) []byte {
+	if !id.Valid {
+		return append(dst, "null"...)
+	}
+	return append(append(append(dst, '"'), id.UUID.String()...), '"')
 }
 
 func appendQuotedTime(dst []byte, micros int64) []byte {
