@@ -105,7 +105,6 @@ func (u *upload) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	defer context.AfterFunc(u.server.uploads.ending, func() { fail(sqldb.ErrClosed) })()
-	defer context.AfterFunc(ctx, u.body.Interrupt)() // a read that waits for the client ends as well
 	chunks := make(chan *chunk)
 	var writer sync.WaitGroup
 	writer.Go(func() {
@@ -116,11 +115,25 @@ func (u *upload) run(ctx context.Context) error {
 			}
 		}
 	})
-	err := u.guard(func() error { return u.read(ctx, chunks) })
+	err := u.readUntil(ctx, chunks)
 	close(chunks)
 	writer.Wait()
 	if cause := context.Cause(ctx); cause != nil && (err == nil || !errors.Is(cause, context.Canceled)) {
 		return cause
+	}
+	return err
+}
+
+// readUntil is read, which ends with ctx also where it waits for the client.
+func (u *upload) readUntil(ctx context.Context, chunks chan<- *chunk) error {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		u.body.Interrupt()
+		close(interrupted)
+	})
+	err := u.guard(func() error { return u.read(ctx, chunks) })
+	if !stop() {
+		<-interrupted // it must not hit what the connection is used for next
 	}
 	return err
 }

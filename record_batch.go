@@ -64,7 +64,9 @@ func (r *recorder) commitAll(ctx context.Context, tx *sqldb.Tx, lines []*batchLi
 		}
 	}
 	tx.OnCommit(func() {
-		r.publish(coarse(b.hints)...)
+		if len(b.hints) > 0 {
+			r.publish(coarse(b.hints)...)
+		}
 		if len(b.transports) > 0 {
 			slices.Sort(b.transports)
 			r.wake(slices.Compact(b.transports)...)
