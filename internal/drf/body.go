@@ -54,6 +54,9 @@ func isJSON(contentType string) bool { return mediaType(contentType) == jsonType
 
 // mediaType is the media type that a Content-Type names; "" for none, and where it names another charset than UTF-8.
 func mediaType(contentType string) string {
+	if contentType == jsonType { // as nearly everybody writes it
+		return jsonType
+	}
 	media, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		return ""

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -74,11 +73,12 @@ func (v value) members() []member {
 		return nil
 	}
 	list := make([]member, 0, usualMembers)
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	dec := newDecoder(v)
+	defer dec.free()
 	_, _ = dec.ReadToken() // the bracket
 	for dec.PeekKind() == jsontext.KindString {
-		name := v.next(dec)
-		list = append(list, member{name.name(), v.next(dec)})
+		name := v.next(&dec.Decoder)
+		list = append(list, member{name.name(), v.next(&dec.Decoder)})
 	}
 	return list
 }
@@ -98,10 +98,11 @@ func (v value) name() []byte {
 // items are the items of an array.
 func (v value) items() []value {
 	var list []value
-	dec := jsontext.NewDecoder(bytes.NewBuffer(v))
+	dec := newDecoder(v)
+	defer dec.free()
 	_, _ = dec.ReadToken() // the bracket
 	for kind := dec.PeekKind(); kind != jsontext.KindEndArray && kind != jsontext.KindInvalid; kind = dec.PeekKind() {
-		list = append(list, v.next(dec))
+		list = append(list, v.next(&dec.Decoder))
 	}
 	return list
 }
@@ -132,21 +133,14 @@ func (e *syntaxError) answer(at place, text []byte) *Error {
 		e.words, at.lines+1, at.column+1, at.characters))
 }
 
-// decoders are decoders that have read to their end, ready for another text.
-var decoders = sync.Pool{New: func() any { return jsontext.NewDecoder(new(bytes.Buffer)) }}
-
 // parse checks a body whole, and answers its one value, with its members where it is an object.
 func parse(body []byte) (value, []member, *syntaxError) {
 	if !utf8.Valid(body) {
 		return nil, nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
 	}
-	dec := decoders.Get().(*jsontext.Decoder)
-	defer func() {
-		dec.Reset(new(bytes.Buffer)) // it would hold the body
-		decoders.Put(dec)
-	}()
-	dec.Reset(bytes.NewBuffer(body))
-	members, syntax := check(dec, body)
+	dec := newDecoder(body)
+	defer dec.free()
+	members, syntax := check(&dec.Decoder, body)
 	if syntax != nil {
 		return nil, nil, syntax
 	}
