@@ -72,8 +72,11 @@ func pass(ctx context.Context, gate chan struct{}) (leave func(), err error) {
 // bytes is how large the chunks of an upload may be at present.
 func (u *uploads) bytes() int { return min(chunkBytes, chunksBytes/max(1, len(u.places))) }
 
-// note sets the size of the next chunks by what a whole one took of the writer's time.
+// note sets the size of the next chunks by what one took of the writer's time. A small one says little.
 func (u *uploads) note(rows int, took time.Duration) {
+	if rows < fewestRows {
+		return
+	}
 	fits := int64(float64(rows) * float64(chunkTime) / float64(max(took, time.Microsecond)))
 	before := u.rows.Load()
 	u.rows.Store(min(max((before+fits)/2, fewestRows), chunkRows))

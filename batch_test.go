@@ -401,7 +401,7 @@ func TestABatchIsWrittenInChunks(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		uploads := f.server.uploads
 		uploads.rows.Store(1_000_000) // as if the last ones had taken no time
-		uploads.note(1, 0)
+		uploads.note(fewestRows, 0)
 		if n := uploads.rows.Load(); n != chunkRows {
 			t.Fatalf("chunks of %d rows", n)
 		}
@@ -453,6 +453,7 @@ func TestSlowWritesMakeChunksSmaller(t *testing.T) {
 	for range 20 {
 		u.note(int(u.rows.Load()), time.Duration(u.rows.Load())*50*time.Microsecond)
 	}
+	u.note(1, time.Second) // which says little
 	if n := u.rows.Load(); n < 250 || n > 350 {
 		t.Errorf("%d rows, of which each takes 50 µs, do not make %v", n, chunkTime)
 	}
