@@ -28,21 +28,25 @@ type columns struct {
 
 // columnsOf reads the columns out of an event. What is not an object is read as an empty one.
 func columnsOf(e *Event) columns {
-	user, context, brand := members(e.User), members(e.Context), members(e.Brand)
-	model, application := members(drf.JSON(context["model"])), members(drf.JSON(context["authorized_application"]))
+	var user [2]drf.JSON
+	e.User.Pick(user[:], "pk", "username")
+	var context [3]drf.JSON
+	e.Context.Pick(context[:], "username", "model", "authorized_application")
+	var model [3]drf.JSON
+	context[1].Pick(model[:], "app", "model_name", "pk")
 	c := columns{
-		userPK:          integer(user["pk"]),
-		username:        text(user["username"]),
-		contextUsername: text(context["username"]),
-		modelApp:        text(model["app"]),
-		modelName:       text(model["model_name"]),
-		modelPK:         textOrInteger(model["pk"]),
-		applicationPK:   textOrInteger(application["pk"]),
-		brandName:       text(brand["name"]),
+		userPK:          integer(user[0]),
+		username:        text(user[1]),
+		contextUsername: text(context[0]),
+		modelApp:        text(model[0]),
+		modelName:       text(model[1]),
+		modelPK:         textOrInteger(model[2]),
+		applicationPK:   textOrInteger(context[2].Member("pk")),
+		brandName:       text(e.Brand.Member("name")),
 		folded:          foldEvent(e),
 	}
-	if application != nil {
-		c.application = canonical(context["authorized_application"])
+	if strings.HasPrefix(string(context[2]), "{") {
+		c.application = canonical(context[2])
 	}
 	return c
 }
@@ -73,48 +77,43 @@ func foldEvent(e *Event) string {
 	if e.ClientIP != nil {
 		ip = *e.ClientIP
 	}
-	return drf.Fold(strings.Join([]string{e.PK, string(e.User), e.Action, e.App, string(e.Context), ip}, "\n"))
-}
-
-// members are the members of a JSON object, nil for anything else.
-func members(j drf.JSON) map[string]json.RawMessage {
-	if !strings.HasPrefix(string(j), "{") {
-		return nil
+	fields := [...]string{e.PK, string(e.User), e.Action, e.App, string(e.Context), ip}
+	size := len(fields) - 1
+	for _, field := range fields {
+		size += len(field)
 	}
-	var m map[string]json.RawMessage
-	if json.Unmarshal([]byte(j), &m) != nil {
-		return nil
+	folded := make([]byte, 0, size)
+	for i, field := range fields {
+		if i > 0 {
+			folded = append(folded, '\n')
+		}
+		folded = drf.AppendFold(folded, field)
 	}
-	return m
+	return string(folded)
 }
 
 // text is a JSON string's value, nil for anything else.
-func text(raw json.RawMessage) *string {
-	if len(raw) == 0 || raw[0] != '"' {
-		return nil
+func text(j drf.JSON) *string {
+	if s, ok := j.Text(); ok {
+		return &s
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return nil
-	}
-	return &s
+	return nil
 }
 
 // integer is a JSON integer's value, nil for anything else.
-func integer(raw json.RawMessage) *int64 {
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
-		return nil
+func integer(j drf.JSON) *int64 {
+	if n, err := strconv.ParseInt(string(j), 10, 64); err == nil {
+		return &n
 	}
-	return &n
+	return nil
 }
 
 // textOrInteger is a key as authentik writes it: text, or an integer in decimal.
-func textOrInteger(raw json.RawMessage) *string {
-	if s := text(raw); s != nil {
+func textOrInteger(j drf.JSON) *string {
+	if s := text(j); s != nil {
 		return s
 	}
-	if n := integer(raw); n != nil {
+	if n := integer(j); n != nil {
 		s := strconv.FormatInt(*n, 10)
 		return &s
 	}
@@ -123,8 +122,8 @@ func textOrInteger(raw json.RawMessage) *string {
 
 // canonical is a JSON value with its keys sorted, so that equal values are equal texts.
 // Numbers keep their digits.
-func canonical(raw json.RawMessage) *string {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
+func canonical(j drf.JSON) *string {
+	decoder := json.NewDecoder(strings.NewReader(string(j)))
 	decoder.UseNumber()
 	var value any
 	if decoder.Decode(&value) != nil {

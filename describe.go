@@ -55,6 +55,8 @@ var special = map[string]openapi.Operation{
 		Query: monthList, Status: http.StatusOK, Answers: pointSerializer.Shape(), Form: openapi.All},
 	"GET /api/v3/events/events/stats/": {Says: "How many people have events, and how many events there are since some moments.",
 		Query: statsList, Status: http.StatusOK, Answers: eventStatsSerializer.Shape()},
+	"POST /api/belfry/events/": {Says: "Stores many events, a part at a time: what is stored stays, whatever becomes of the rest.",
+		Takes: batchEventSerializer.Shape(), Lines: drf.LineTypes, Status: http.StatusOK, Answers: batchAnswerSerializer.Shape()},
 	"GET /api/belfry/events/{event_uuid}/explain/": {Says: "What the rules make of an event and why, and what was made of it.",
 		Status: http.StatusOK, Answers: explanationSerializer.Shape()},
 	"GET /api/belfry/rules/status/": {Says: "When each rule last matched, and what keeps it from that.",

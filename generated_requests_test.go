@@ -18,9 +18,11 @@ type generated struct {
 	header                    http.Header
 	route                     *route // that path is made of; nil where it names none any more
 	kind                      kind
-	key                       string // of the object that the path names; "" for none
-	wrong                     bool   // the credentials are those of nobody
-	hangsUp                   bool   // the server may do so before it has read it all
+	key                       string   // of the object that the path names; "" for none
+	wrong                     bool     // the credentials are those of nobody
+	hangsUp                   bool     // the server may do so before it has read it all
+	elements                  []string // of a batch
+	lines                     bool     // each on a line
 }
 
 // changes reports whether the request may change something.
@@ -74,6 +76,9 @@ func (g *generator) request(targets []target, keys map[string]string, spared spa
 	r.query = g.queryOf(t.kind)
 	if r.method != "GET" && r.method != "DELETE" && r.method != "HEAD" || g.chance(3) {
 		r.body = g.body(t.kind.reads(), r.method)
+		if t.kind.batch && g.chance(90) {
+			g.batch(r)
+		}
 	}
 	if g.chance(7) {
 		g.distort(r)
@@ -310,6 +315,9 @@ func (g *generator) headers(r *generated, keys map[string]string) {
 	r.wrong = role != "admin" || r.kind.guesses
 	if r.body != "" {
 		r.header.Set("Content-Type", "application/json")
+		if r.lines {
+			r.header.Set("Content-Type", oneOf(g, drf.LineTypes...))
+		}
 		if g.chance(6) {
 			r.header.Set("Content-Type", oneOf(g, "application/json; charset=utf-8", "application/json;charset=UTF8", `application/json; charset="utf-8"`, "application/json; charset=latin-1", "APPLICATION/JSON",
 				"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/json;", "application/json; charset", "application/vnd.api+json", "é", ";;;"))

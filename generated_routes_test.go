@@ -38,6 +38,7 @@ type kind struct {
 	asks    bool          // POST makes nothing
 	acts    bool          // POST does something to what is there, and does not make it
 	leaves  bool          // a record, also where POST is refused
+	batch   bool          // it reads many objects
 	guesses bool          // it may be a wrong guess: it comes from a source of its own, and the log may tell of it
 	endless bool          // it is answered until somebody has enough: nobody asks it here
 	table   string        // whose keys the path's variable names; policy/expression names those of one kind
@@ -105,6 +106,7 @@ func kinds() map[string]kind {
 		"/api/belfry/deliveries/{uuid}/":                {object: delivery.LoggedDetailSerializer.Shape(), table: "delivery", weight: 5},
 		"/api/belfry/deliveries/{uuid}/retry/":          {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
 		"/api/belfry/deliveries/{uuid}/cancel/":         {object: delivery.LoggedDetailSerializer.Shape(), acts: true, table: "delivery", weight: 3},
+		"/api/belfry/events/":                           {object: batchAnswerSerializer.Shape(), batch: true, acts: true, leaves: true, weight: 20},
 		"/api/belfry/events/{event_uuid}/explain/":      {object: explanationSerializer.Shape(), table: "event", weight: 3},
 		"/api/belfry/rules/{pbm_uuid}/dry_run/":         {object: dryRunSerializer.Shape(), body: dryRunRequestSerializer.Shape(), asks: true, table: "rule", weight: 3},
 		"/api/belfry/rules/status/":                     {plain: ruleStatusSerializer.Shape(), weight: 2},

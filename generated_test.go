@@ -87,6 +87,7 @@ type generatedRun struct {
 	state    map[string]uint64 // digests of all tables as they are now; nil when that is not known
 	statuses map[string]int    // how often each method was answered with each status
 	answers  []string          // what the steps that change something were answered, with their requests
+	batched  int               // events of batches that were taken
 	sources  int
 	hash     maphash.Seed
 }
@@ -344,6 +345,9 @@ func (run *generatedRun) changed() (changed []string) {
 
 // checkAccepted wants what was accepted to be there, as it was answered; and what was deleted to be gone.
 func (run *generatedRun) checkAccepted(r *generated, a reply) error {
+	if r.route != nil && r.kind.batch && a.status == 200 {
+		return run.checkBatch(r, a)
+	}
 	if r.route == nil || r.kind.acts || r.method != "DELETE" && (r.kind.object == nil || a.status == 204) {
 		return nil
 	}
@@ -577,7 +581,10 @@ func (run *generatedRun) counters() {
 
 // enough wants the run to have been about something: a generator whose requests are all refused proves little.
 func (run *generatedRun) enough(requests int) {
-	run.t.Log(run.statuses)
+	run.t.Log(run.statuses, run.batched)
+	if run.batched*100 < requests {
+		run.t.Errorf("only %d events came in batches: too few to prove anything", run.batched)
+	}
 	for status, percent := range map[string]int{"GET 200": 15, "POST 201": 3, "PATCH 200": 2, "PUT 200": 1, "DELETE 204": 1, "POST 400": 2, "GET 404": 1} {
 		if n := run.statuses[status]; n*100 < requests*percent {
 			run.t.Errorf("only %d of %d requests were %s: too few to prove anything", n, requests, status)

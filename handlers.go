@@ -28,6 +28,7 @@ type server struct {
 	rules    *rules.API
 	delivery *delivery.API
 	hub      *live.Hub
+	uploads  *uploads
 	started  time.Time
 	document func() document // describes the API; made when it is first asked for
 	origin   string          // this Belfry's id, by which it knows its own webhooks; "" for none
@@ -35,7 +36,7 @@ type server struct {
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
 func newServer(db *sqldb.DB, log *slog.Logger, out outside) *server {
-	s := &server{db: db, log: log, origin: out.origin, hub: live.NewHub(), started: time.Now()}
+	s := &server{db: db, log: log, origin: out.origin, hub: live.NewHub(), uploads: newUploads(), started: time.Now()}
 	s.recorder = &recorder{db: db, log: log, runner: script.NewRunner(), render: out.render(), publish: s.publish}
 	s.worker = delivery.NewWorker(s.recorder.sends(out))
 	s.recorder.wake = s.worker.Wake
@@ -104,10 +105,10 @@ type verb struct {
 	access access
 	handle handler
 	offers []drf.Media // the forms of its answer; nil for JSON
-	stream bool        // it answers until somebody has enough
+	stream bool        // it lasts until somebody has enough
 }
 
-// endless lets a verb answer for as long as its client listens.
+// endless lets a verb read and answer for as long as its client goes along.
 func (v verb) endless() verb {
 	v.stream = true
 	return v
@@ -154,6 +155,7 @@ func (s *server) eventRoutes() []route {
 		{"/api/v3/events/events/stats/", []verb{get(admin, s.stats)}},
 		{"/api/v3/events/events/{event_uuid}/", []verb{get(admin, s.getEvent),
 			put(admin, s.updateEvent), patch(admin, s.updateEvent), remove(admin, s.deleteEvent)}},
+		{"/api/belfry/events/", []verb{post(ingest, s.createEvents).endless()}},
 		{"/api/belfry/events/{event_uuid}/explain/", []verb{get(strict, s.explainEvent)}},
 
 		{"/api/v3/events/system_tasks/", []verb{get(admin, s.listTasks)}},

@@ -114,12 +114,12 @@ func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
 	where.Add("e.action = ?", actionOf(q))
 	query, narrowed := q.Text("query")
 	if narrowed {
-		narrow := members(drf.JSON(query))
-		if narrow == nil || !jsontext.Value(query).IsValid() { // the latter refuses repeated keys too
+		var narrow map[string]json.RawMessage
+		if json.Unmarshal([]byte(query), &narrow) != nil || narrow == nil || !jsontext.Value(query).IsValid() { // the latter refuses repeated keys too
 			return drf.Invalid("query", "Value must be valid JSON: an object of fields and their values.")
 		}
 		for _, name := range slices.Sorted(maps.Keys(narrow)) {
-			if err := narrowMonth(&where, name, narrow[name]); err != nil {
+			if err := narrowMonth(&where, name, drf.JSON(narrow[name])); err != nil {
 				return err
 			}
 		}
@@ -135,20 +135,20 @@ var monthFilters = map[string]string{
 }
 
 // narrowMonth adds one condition of per_month's query.
-func narrowMonth(where *sqldb.Where, name string, raw json.RawMessage) error {
+func narrowMonth(where *sqldb.Where, name string, asked drf.JSON) error {
 	column, ok := monthFilters[name]
 	if !ok {
 		return drf.Invalid("query", "Cannot resolve the field "+drf.Repr(drf.JSON(quote(name)))+".")
 	}
 	if column == "user_pk" {
-		n := integer(raw)
+		n := integer(asked)
 		if n == nil {
 			return drf.Invalid("query", "The value of user__pk must be an integer.")
 		}
 		where.Add("e.user_pk = ?", *n)
 		return nil
 	}
-	value := textOrInteger(raw)
+	value := textOrInteger(asked)
 	if value == nil || strings.Contains(*value, "\x00") {
 		return drf.Invalid("query", "The value of "+name+" must be a string without null characters.")
 	}

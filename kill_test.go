@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -193,6 +194,77 @@ func TestStopUnderLoadFinishesWhatWasBegun(t *testing.T) {
 	for key := range known.events {
 		if status, _, err := p.call("GET", eventsPath+key+"/", ""); err != nil || status != http.StatusOK {
 			t.Errorf("the event %s is lost: %d %v", key, status, err)
+		}
+	}
+}
+
+// TestAnUploadOverKillsIsStoredOnce kills the server three times in the middle of an upload, sends it again each time, and
+// wants every event and every notification once.
+func TestAnUploadOverKillsIsStoredOnce(t *testing.T) {
+	p := &program{t: t, database: filepath.Join(t.TempDir(), "data", "belfry.db")}
+	const count = 20_000
+	lines := strings.Join(keyed(count, "configuration_error"), "\n")
+	upload := func() (answer uploaded, err error) {
+		request, err := http.NewRequest("POST", p.url+batchPath, strings.NewReader(lines))
+		if err != nil {
+			return answer, err
+		}
+		request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + adminKey}}
+		reply, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			return answer, err
+		}
+		defer reply.Body.Close()
+		return answer, json.NewDecoder(reply.Body).Decode(&answer)
+	}
+	stored := func() float64 {
+		_, list, _ := p.call("GET", eventsPath+"?page_size=1&action=configuration_error", "")
+		pagination, _ := list["pagination"].(map[string]any)
+		n, _ := pagination["count"].(float64)
+		return n
+	}
+	before := 0.0
+	for range 3 {
+		p.start()
+		cut := make(chan error)
+		go func() {
+			_, err := upload()
+			cut <- err
+		}()
+		for deadline := time.Now().Add(30 * time.Second); stored() < before+2000; {
+			if time.Now().After(deadline) {
+				t.Fatalf("the upload came to %v events only", stored())
+			}
+		}
+		p.kill()
+		if err := <-cut; err == nil {
+			t.Fatal("the upload was answered before the kill")
+		}
+		p.start()
+		before = stored()
+		p.kill()
+	}
+	p.start()
+	answer, err := upload()
+	p.kill()
+	if err != nil || answer.Created+answer.Existing != count || answer.Existing < int(before) || answer.Existing == count || answer.Refused != 0 {
+		t.Errorf("%v: %d created, %d existing, %d refused, and %v before", err, answer.Created, answer.Existing, answer.Refused, before)
+	}
+	for i, pk := range answer.PKs {
+		if pk == nil || *pk != keyOf(i) {
+			t.Fatalf("line %d has the key %v", i+1, pk)
+		}
+	}
+	db, err := openStore(t.Context(), p.database, "", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	f := &fixture{t: t, db: db}
+	for _, query := range []string{"SELECT COUNT(*) FROM event WHERE action = 'configuration_error'", "SELECT SUM(count) FROM event_hour WHERE action = 'configuration_error'",
+		"SELECT COUNT(*) FROM notification", "SELECT COUNT(DISTINCT event_pk) FROM notification"} {
+		if n := f.number(query); n != count {
+			t.Errorf("%s: %d", query, n)
 		}
 	}
 }

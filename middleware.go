@@ -231,6 +231,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // inClientsWords turns the errors of the database that a client can do something about into answers.
 func inClientsWords(err error) error {
 	switch {
+	case errors.As(err, new(*drf.Error)): // it has the words
 	case errors.As(err, new(*sqldb.ForeignKeyError)):
 		// The request looked, and somebody else deleted it before the write was through.
 		return drf.Invalid("", "An object that this request refers to was deleted meanwhile.")

@@ -139,15 +139,20 @@ func scriptEvent(e *Event) *script.Event {
 	return seen
 }
 
-// follow writes what follows from an event, in a write that has the event.
-func (r *recorder) follow(ctx context.Context, tx *sqldb.Tx, e *Event, o *outcome, counts tally) error {
+// insertOutcome writes the notifications and deliveries of an event, in a write that has the event.
+func insertOutcome(tx *sqldb.Tx, e *Event, o *outcome) error {
 	for _, n := range o.notifications {
 		n.Event = e
 		if err := insertNotification(tx, &n); err != nil {
 			return err
 		}
 	}
-	if err := delivery.Insert(tx, o.deliveries); err != nil {
+	return delivery.Insert(tx, o.deliveries)
+}
+
+// follow writes what follows from an event, in a write that has the event.
+func (r *recorder) follow(ctx context.Context, tx *sqldb.Tx, e *Event, o *outcome, counts tally) error {
+	if err := insertOutcome(tx, e, o); err != nil {
 		return err
 	}
 	tx.OnCommit(func() {

@@ -20,20 +20,25 @@ const (
 	matchBatch = 100
 )
 
-// postpone leaves the rules of an event that is being written to be run once it is. That is the case for the trail of
+// postpone leaves the rules of events that are being written to be run once they are. That is the case for the trail of
 // a change, which is known only inside the write, where no expression runs and nothing is rendered; and where rules or
-// recipients have changed since the event was prepared. The event waits in a table until what follows from it is
+// recipients have changed since an event was prepared. The event waits in a table until what follows from it is
 // written, so that no notification is lost, and is met by one row only, so that none is made twice. Nothing is tried
 // again and again: see match.
-func (r *recorder) postpone(ctx context.Context, tx *sqldb.Tx, p plan, generation int64) error {
-	if _, err := tx.Exec("INSERT INTO unmatched (event_pk, created) VALUES ($1, $2)", p.event.PK, tx.Now()); err != nil {
-		return fmt.Errorf("postpone the rules of an event: %w", err)
+func (r *recorder) postpone(ctx context.Context, tx *sqldb.Tx, plans []plan, generation int64) error {
+	for i := range plans {
+		if _, err := tx.Exec("INSERT INTO unmatched (event_pk, created) VALUES ($1, $2)", plans[i].event.PK, tx.Now()); err != nil {
+			return fmt.Errorf("postpone the rules of an event: %w", err)
+		}
 	}
 	// Before the change is answered, so that whoever made it finds what it has led to.
 	tx.OnCommit(func() {
-		if err := r.match(ctx, p, generation); err != nil {
-			r.log.Warn("the rules of an event could not run at once; they will within "+(2*matchInterval).String(),
-				"event", p.event.PK, "error", err)
+		for i := range plans {
+			if err := r.match(ctx, plans[i], generation); err != nil {
+				r.log.Warn("the rules of events could not run at once; they will within "+(2*matchInterval).String(),
+					"event", plans[i].event.PK, "more", len(plans)-i-1, "error", err)
+				return
+			}
 		}
 	})
 	return nil
@@ -102,7 +107,8 @@ func (r *recorder) run(ctx context.Context) {
 // matchLeft runs the rules of the events that have been waiting for longer than age, the earliest first. One whose rules
 // cannot run holds up no other.
 func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed error) {
-	for n, after := matchBatch, int64(0); n == matchBatch; {
+	var after Event // many may have been written at one time
+	for n := matchBatch; n == matchBatch; {
 		var left []Event
 		var generation int64
 		err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
@@ -110,7 +116,8 @@ func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed err
 				return err
 			}
 			left, err = sqldb.All(tx, scanEvent, "SELECT "+eventColumns+` FROM event e JOIN unmatched u ON u.event_pk = e.pk
-				WHERE u.created > $1 AND u.created <= $2 ORDER BY u.created LIMIT $3`, after, tx.Now()-age.Microseconds(), matchBatch)
+				WHERE (u.created, u.event_pk) > ($1, $2) AND u.created <= $3 ORDER BY u.created, u.event_pk LIMIT $4`,
+				after.Created, after.PK, tx.Now()-age.Microseconds(), matchBatch)
 			return err
 		})
 		if err != nil {
@@ -122,7 +129,7 @@ func (r *recorder) matchLeft(ctx context.Context, age time.Duration) (failed err
 				return err
 			}
 			failed = cmp.Or(failed, err)
-			after = e.Created
+			after = e
 		}
 		n = len(left)
 	}

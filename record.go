@@ -47,9 +47,11 @@ type plan struct {
 	outcome *outcome // nil: not worked out
 }
 
-// newPlan gives the event its key. What follows from it is not worked out.
+// newPlan gives the event its key, where it brings none. What follows from it is not worked out.
 func newPlan(e Event) plan {
-	e.PK = sqldb.NewID()
+	if e.PK == "" {
+		e.PK = sqldb.NewID()
+	}
 	return plan{event: e, columns: columnsOf(&e)}
 }
 
@@ -120,7 +122,7 @@ func (r *recorder) commit(ctx context.Context, tx *sqldb.Tx, p plan, counts tall
 	case p.outcome != nil && p.outcome.generation == generation:
 		return p.event, r.follow(ctx, tx, &p.event, p.outcome, counts)
 	}
-	return p.event, r.postpone(ctx, tx, p, generation)
+	return p.event, r.postpone(ctx, tx, []plan{p}, generation)
 }
 
 // snapshot is the latest one known. It may be out of date, which commit finds out, but is never older than the

@@ -76,7 +76,7 @@ func (c serveCommand) Run(p *process) (err error) {
 	defer s.startWorker(p.ctx)()
 	defer (&indexer{db: db, log: p.log}).start(p.ctx)()
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
-	return serveAll(p.ctx, p.log, s.hub.Close, []serving{{web, listener}, {host, socket}})
+	return serveAll(p.ctx, p.log, s.endStreams, []serving{{web, listener}, {host, socket}})
 }
 
 // newHTTP is a server with limits on headers and time.

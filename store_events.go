@@ -48,19 +48,34 @@ func insertEvent(tx *sqldb.Tx, e *Event, c *columns, counts tally) error {
 // putEvent writes a new event of any Created and tallies it in that hour. It is for what fills a database with a past;
 // whatever happens, happens now: see insertEvent.
 func putEvent(tx *sqldb.Tx, e *Event, c *columns, counts tally) error {
+	_, err := putEventWith(tx, putEventSQL, e, c, counts)
+	return err
+}
+
+// insertOnce is insertEvent for an event whose key may be stored already: then it changes nothing and answers false.
+func insertOnce(tx *sqldb.Tx, e *Event, c *columns, counts tally) (fresh bool, err error) {
+	e.Created = tx.Now()
+	return putEventWith(tx, putEventSQL+" ON CONFLICT (pk) DO NOTHING", e, c, counts)
+}
+
+const putEventSQL = `INSERT INTO event (pk, created, expires, action, app, client_ip, origin, user_json, context, brand,
+			user_pk, username, context_username, model_app, model_name, model_pk, application_pk, application, brand_name, folded)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`
+
+func putEventWith(tx *sqldb.Tx, statement string, e *Event, c *columns, counts tally) (written bool, err error) {
 	if e.Expires == 0 && !e.dated {
 		e.Expires = e.Created + retentionMicros
 	}
-	_, err := tx.Exec(`INSERT INTO event (pk, created, expires, action, app, client_ip, origin, user_json, context, brand,
-			user_pk, username, context_username, model_app, model_name, model_pk, application_pk, application, brand_name, folded)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+	n, err := tx.Exec(statement,
 		e.PK, e.Created, e.Expires, e.Action, e.App, e.ClientIP, string(e.Origin), string(e.User), string(e.Context), string(e.Brand),
 		c.userPK, c.username, c.contextUsername, c.modelApp, c.modelName, c.modelPK, c.applicationPK, c.application, c.brandName, c.folded)
 	if err != nil {
-		return fmt.Errorf("insert event: %w", err)
+		return false, fmt.Errorf("insert event: %w", err)
 	}
-	counts.add(e, 1)
-	return nil
+	if n > 0 {
+		counts.add(e, 1)
+	}
+	return n > 0, nil
 }
 
 // updateEvent writes what was changed of before, and moves it to its new action's counter.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -71,17 +70,15 @@ var sentences = map[string]func(f facts) string{
 
 // summarize says in one line a person likes to read what happened. A message that the event brings counts first.
 func summarize(e *Event) string {
-	context := members(e.Context)
-	if raw, ok := context["message"]; ok {
-		message := drf.JSON(raw)
-		if s := text(raw); s != nil {
-			message = drf.JSON(*s)
-		}
-		if strings.TrimSpace(string(message)) != "" {
-			return string(message)
-		}
+	message := e.Context.Member("message")
+	said, ok := message.Text()
+	if !ok {
+		said = string(message)
 	}
-	f := factsOf(e, context)
+	if strings.TrimSpace(said) != "" {
+		return said
+	}
+	f := factsOf(e)
 	if say, ok := sentences[e.Action]; ok {
 		return say(f)
 	}
@@ -101,11 +98,10 @@ func (f facts) named(action string) string {
 }
 
 // factsOf gathers what an event says of people, places and things.
-func factsOf(e *Event, context map[string]json.RawMessage) facts {
-	user := members(e.User)
-	name := value(user["username"])
-	f := facts{actor: name, whom: or(value(context["username"]), name), app: or(oneLine(e.App), "an app without a name")}
-	if behalf := value(members(drf.JSON(user["on_behalf_of"]))["username"]); behalf != "" {
+func factsOf(e *Event) facts {
+	name := value(e.User.Member("username"))
+	f := facts{actor: name, whom: or(value(e.Context.Member("username")), name), app: or(oneLine(e.App), "an app without a name")}
+	if behalf := value(e.User.Member("on_behalf_of").Member("username")); behalf != "" {
 		f.actor = or(name, "Somebody") + " (as " + behalf + ")"
 	}
 	f.who = or(f.actor, "Somebody")
@@ -113,13 +109,13 @@ func factsOf(e *Event, context map[string]json.RawMessage) facts {
 		f.from = " from " + *e.ClientIP
 	}
 	f.detail = func(keys ...string) string {
-		level := context
-		for _, key := range keys[:len(keys)-1] {
-			level = members(drf.JSON(level[key]))
+		found := e.Context
+		for _, key := range keys {
+			found = found.Member(key)
 		}
-		return value(level[keys[len(keys)-1]])
+		return value(found)
 	}
-	f.object = modelName(members(drf.JSON(context["model"])))
+	f.object = modelName(e.Context.Member("model"))
 	return f
 }
 
@@ -131,8 +127,8 @@ var modelWords = map[string]string{
 }
 
 // modelName names a model that a context describes: the application "Grafana".
-func modelName(model map[string]json.RawMessage) string {
-	kind, name := value(model["model_name"]), value(model["name"])
+func modelName(model drf.JSON) string {
+	kind, name := value(model.Member("model_name")), value(model.Member("name"))
 	kind = or(modelWords[kind], words(kind))
 	switch {
 	case kind == "" && name == "":
@@ -146,12 +142,9 @@ func modelName(model map[string]json.RawMessage) string {
 }
 
 // value is a JSON string's text on one line, "" for anything else.
-func value(raw json.RawMessage) string {
-	s := text(raw)
-	if s == nil {
-		return ""
-	}
-	return oneLine(*s)
+func value(j drf.JSON) string {
+	s, _ := j.Text()
+	return oneLine(s)
 }
 
 // oneLine is text that cannot look like more than it is: what breaks lines or steers a terminal becomes a space,

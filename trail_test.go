@@ -23,6 +23,7 @@ var trailless = []string{
 	"POST /api/belfry/session/", // events of their own: TestSignInsAreInTheLog
 	"DELETE /api/belfry/session/",
 	"POST /api/v3/events/events/",
+	"POST /api/belfry/events/",
 	"POST /api/v3/events/notifications/mark_all_seen/",
 	"POST /api/v3/events/system_tasks/{uuid}/run/",
 	"POST /api/v3/events/transports/{uuid}/test/",

@@ -24,22 +24,22 @@ func (s *Serializer[M, P]) Read(w http.ResponseWriter, r *http.Request, mode Mod
 // readBody reads a body whole, and refuses one that is too large or does not call itself JSON in UTF-8.
 // An empty body may call itself anything.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
-	body, err := readAll(w, r)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, Detail(http.StatusRequestEntityTooLarge, fmt.Sprintf("Request body too large: at most %d bytes.", tooLarge.Limit))
+	body, err := bodyOf(w, r)
+	var limit *http.MaxBytesError
+	if errors.As(err, &limit) {
+		return nil, tooLarge(limit.Limit)
 	}
 	if err != nil {
 		return nil, Detail(http.StatusBadRequest, "The request body could not be read to its end.")
 	}
 	if contentType := r.Header.Get("Content-Type"); len(body) > 0 && !isJSON(contentType) {
-		return nil, Detail(http.StatusUnsupportedMediaType, fmt.Sprintf(`Unsupported media type "%s" in request.`, contentType))
+		return nil, unsupported(contentType)
 	}
 	return body, nil
 }
 
-// readAll reads a body of at most maxBody bytes; where its length was said, into as much room.
-func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// bodyOf reads a body of at most maxBody bytes; where its length was said, into as much room.
+func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength < 0 || r.ContentLength > maxBody {
 		return io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	}
@@ -48,18 +48,32 @@ func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, err
 }
 
+func tooLarge(limit int64) *Error {
+	return Detail(http.StatusRequestEntityTooLarge, fmt.Sprintf("Request body too large: at most %d bytes.", limit))
+}
+
+func unsupported(contentType string) *Error {
+	return Detail(http.StatusUnsupportedMediaType, fmt.Sprintf(`Unsupported media type "%s" in request.`, contentType))
+}
+
+// jsonType is the media type of bodies.
+const jsonType = "application/json"
+
 // isJSON reports whether a Content-Type names JSON, in UTF-8 if it names a charset.
-func isJSON(contentType string) bool {
-	if contentType == "application/json" { // as nearly everybody writes it
-		return true
+func isJSON(contentType string) bool { return mediaType(contentType) == jsonType }
+
+// mediaType is the media type that a Content-Type names; "" for none, and where it names another charset than UTF-8.
+func mediaType(contentType string) string {
+	if contentType == jsonType { // as nearly everybody writes it
+		return jsonType
 	}
-	mediaType, params, err := mime.ParseMediaType(contentType)
-	if err != nil || mediaType != "application/json" {
-		return false
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
 	}
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8":
-		return true
+		return media
 	}
-	return false
+	return ""
 }

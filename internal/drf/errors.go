@@ -169,13 +169,16 @@ func (e *Errors) append(dst []byte) []byte {
 }
 
 // appendStrings appends a list of strings; [] for none.
-func appendStrings(dst []byte, list []string) []byte {
+func appendStrings(dst []byte, list []string) []byte { return appendEach(dst, list, AppendString) }
+
+// appendEach appends a list whose items one appends; [] for none.
+func appendEach[T any](dst []byte, list []T, one func([]byte, T) []byte) []byte {
 	dst = append(dst, '[')
-	for i, s := range list {
+	for i, item := range list {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = AppendString(dst, s)
+		dst = one(dst, item)
 	}
 	return append(dst, ']')
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 )
 
 // Def is one line of a serializer: how a field of M is answered, and how it is read into P.
@@ -195,6 +196,26 @@ func UUID[M, P any](name string, get func(*M) string, opts ...Option) Def[M, P] 
 	return define[M, P](Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, nil, parseText)
 }
 
+// GivenUUID is a uuid that a body may bring, in any form that Python's UUID takes.
+func GivenUUID[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
+	return define(Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, in, parseUUID)
+}
+
+// NullUUIDs is a read-only list of uuids and nulls.
+func NullUUIDs[M, P any](name string, get func(*M) []uuid.NullUUID, opts ...Option) Def[M, P] {
+	info := Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid", Nullable: true}}
+	def := declare[M, P](info, opts, true, false)
+	def.write = func(dst []byte, m *M) []byte { return appendEach(dst, get(m), appendNullUUID) }
+	return def
+}
+
+func appendNullUUID(dst []byte, id uuid.NullUUID) []byte {
+	if !id.Valid {
+		return append(dst, "null"...)
+	}
+	return append(append(append(dst, '"'), id.UUID.String()...), '"')
+}
+
 func appendQuotedTime(dst []byte, micros int64) []byte {
 	return append(appendTime(append(dst, '"'), micros), '"')
 }
@@ -352,6 +373,16 @@ func parseMoment(_ *Info, v value) (int64, []string) {
 		}
 	}
 	return 0, []string{wrong}
+}
+
+// parseUUID is UUIDField, of which only texts are taken.
+func parseUUID(_ *Info, v value) (string, []string) {
+	if v.kind() == jsontext.KindString {
+		if id, ok := ParseUUID(v.text()); ok {
+			return id, nil
+		}
+	}
+	return "", []string{"Must be a valid UUID."}
 }
 
 // parseAny is JSONField.

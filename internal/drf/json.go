@@ -30,16 +30,13 @@ func (v value) kind() jsontext.Kind { return jsontext.Value(v).Kind() }
 func (v value) isNull() bool { return v.kind() == jsontext.KindNull }
 
 // text is the decoded string of a value of kind string.
-func (v value) text() string {
-	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
-		return string(inner)
-	}
-	text, _ := jsontext.AppendUnquote(nil, v)
-	return string(text)
-}
+func (v value) text() string { return string(v.name()) }
 
 // stored is the value in stored form.
 func (v value) stored() JSON {
+	if isStored(v) {
+		return JSON(v)
+	}
 	text, _ := jsontext.AppendFormat(make([]byte, 0, len(v)), v)
 	return JSON(text)
 }
@@ -66,22 +63,36 @@ func (j JSON) hasNull() bool {
 
 // member is one key of an object and its value.
 type member struct {
-	name string
+	name []byte
 	value
 }
 
-// members are the members of an object, in the order received.
+// members are the members of an object, in the order received; none of anything else.
 func (v value) members() []member {
-	var list []member
+	if v.kind() != jsontext.KindBeginObject {
+		return nil
+	}
+	list := make([]member, 0, usualMembers)
 	dec := newDecoder(v)
 	defer dec.free()
 	_, _ = dec.ReadToken() // the bracket
 	for dec.PeekKind() == jsontext.KindString {
-		name, _ := dec.ReadToken()
-		key := name.String()
-		list = append(list, member{key, v.next(&dec.Decoder)})
+		name := v.next(&dec.Decoder)
+		list = append(list, member{name.name(), v.next(&dec.Decoder)})
 	}
 	return list
+}
+
+// usualMembers is how many members an object seldom has more than.
+const usualMembers = 8
+
+// name is the decoded key that a string is.
+func (v value) name() []byte {
+	if inner := v[1 : len(v)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	name, _ := jsontext.AppendUnquote(nil, v)
+	return name
 }
 
 // items are the items of an array.
@@ -105,21 +116,8 @@ func (v value) next(dec *jsontext.Decoder) value {
 
 // AppendString appends s as a JSON string in stored form; bytes that are not UTF-8 become U+FFFD.
 func AppendString(dst []byte, s string) []byte {
-	if isPlain(s) {
-		return append(append(append(dst, '"'), s...), '"')
-	}
 	dst, _ = jsontext.AppendQuote(dst, s)
 	return dst
-}
-
-// isPlain reports whether text stands between quotes as it is. Nearly all does.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
 
 // syntaxError is what is wrong with a body, at a byte of it.
@@ -128,40 +126,98 @@ type syntaxError struct {
 	offset int
 }
 
-// answer is the 400 for the error. Positions are counted in characters, as Python does.
-func (e *syntaxError) answer(body []byte) *Error {
-	before := body[:min(e.offset, len(body))]
-	line := bytes.Count(before, []byte{'\n'}) + 1
-	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+// answer is the 400 for the error in a text that begins at a place in the body.
+func (e *syntaxError) answer(at place, text []byte) *Error {
+	at.pass(text[:min(e.offset, len(text))])
 	return Detail(http.StatusBadRequest, fmt.Sprintf("JSON parse error - %s: line %d column %d (char %d)",
-		e.words, line, column, utf8.RuneCount(before)))
+		e.words, at.lines+1, at.column+1, at.characters))
 }
 
-// parse checks a body whole, and answers its one value.
-func parse(body []byte) (value, *syntaxError) {
+// parse checks a body whole, and answers its one value, with its members where it is an object.
+func parse(body []byte) (value, []member, *syntaxError) {
 	if !utf8.Valid(body) {
-		return nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
+		return nil, nil, &syntaxError{"invalid UTF-8", invalidUTF8(body)}
 	}
 	dec := newDecoder(body)
 	defer dec.free()
+	members, syntax := check(&dec.Decoder, body)
+	if syntax != nil {
+		return nil, nil, syntax
+	}
+	end := int(dec.InputOffset())
+	if rest := trimSpace(body[end:]); len(rest) > 0 {
+		return nil, nil, &syntaxError{"unexpected content after the document", len(body) - len(rest)}
+	}
+	return trimSpace(body[:end]), members, nil
+}
+
+// check reads one value token by token, and gathers the members of an object on the way.
+func check(dec *jsontext.Decoder, body []byte) ([]member, *syntaxError) {
+	var g gathering
 	for {
+		start := int(dec.InputOffset())
 		token, err := dec.ReadToken()
 		if err != nil {
 			return nil, explain(err, body)
 		}
-		if bad := checkToken(token.Kind(), &dec.Decoder, body); bad != nil {
+		kind, depth := token.Kind(), dec.StackDepth()
+		if bad := checkToken(kind, dec, body); bad != nil {
 			return nil, bad
 		}
-		if dec.StackDepth() == 0 {
-			break
+		if depth == 0 {
+			return g.members, nil
+		}
+		if depth <= 2 {
+			g.token(kind, depth, body[:dec.InputOffset()], start)
 		}
 	}
-	end := int(dec.InputOffset())
-	if rest := bytes.TrimLeft(body[end:], " \t\r\n"); len(rest) > 0 {
-		return nil, &syntaxError{"unexpected content after the document", len(body) - len(rest)}
-	}
-	return bytes.TrimLeft(body[:end], " \t\r\n"), nil
 }
+
+// gathering is the members of an object whose tokens are read one by one.
+type gathering struct {
+	members []member
+	object  bool
+	name    []byte // of the member that is being read, nil between two of them
+	value   int    // where its value begins; 0 until it does
+}
+
+// token takes the next token that is no deeper than the members' values, or opens or closes one of them. It is the last one in
+// read, behind from, the end of the one before.
+func (g *gathering) token(kind jsontext.Kind, depth int, read []byte, from int) {
+	if from == 0 {
+		if g.object = kind == jsontext.KindBeginObject; g.object {
+			g.members = make([]member, 0, usualMembers)
+		}
+		return
+	}
+	if !g.object {
+		return
+	}
+	for isSpaceJSON(read[from]) || read[from] == ',' || read[from] == ':' {
+		from++
+	}
+	switch {
+	case g.name == nil:
+		g.name, g.value = value(read[from:]).name(), 0
+		return
+	case g.value == 0:
+		g.value = from
+	}
+	if depth == 1 {
+		g.members = append(g.members, member{g.name, read[g.value:len(read):len(read)]})
+		g.name = nil
+	}
+}
+
+// trimSpace cuts from the front what JSON takes for white space.
+func trimSpace(text []byte) []byte {
+	for len(text) > 0 && isSpaceJSON(text[0]) {
+		text = text[1:]
+	}
+	return text
+}
+
+func isSpaceJSON(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // invalidUTF8 is the offset of the first byte that is not UTF-8.
 func invalidUTF8(body []byte) int {

@@ -96,7 +96,7 @@ func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, 
 	if in != nil {
 		def.read = func(p *P, member input) {
 			if field := in(p); begin(&def.Info, field, member) {
-				inner := of.decode(member.value, member.mode)
+				inner := of.decode(member.value, member.members(), member.mode)
 				field.Value = inner.Patch
 				member.errs.Nest(member.name, inner.errs)
 			}
@@ -225,13 +225,4 @@ func parseIntRef(v value) (int64, []string) {
 }
 
 // appendInts appends a list of integers; [] for none.
-func appendInts(dst []byte, list []int64) []byte {
-	dst = append(dst, '[')
-	for i, n := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendInt(dst, n)
-	}
-	return append(dst, ']')
-}
+func appendInts(dst []byte, list []int64) []byte { return appendEach(dst, list, appendInt) }

@@ -79,38 +79,47 @@ func (in Input[P]) Errors() *Errors {
 }
 
 // Err is Errors().Err().
-func (in Input[P]) Err() error { return in.Errors().Err() }
+func (in Input[P]) Err() error {
+	if in.errs == nil {
+		return nil
+	}
+	return in.errs.Err()
+}
 
 // Decode reads a body that is there already; white space alone is no JSON, nothing at all is {}.
 func (s *Serializer[M, P]) Decode(body []byte, mode Mode) Input[P] {
 	if len(body) == 0 {
 		body = []byte("{}")
 	}
-	v, syntax := parse(body)
+	v, members, syntax := parse(body)
 	if syntax != nil {
-		return Input[P]{errs: &Errors{fatal: syntax.answer(body)}}
+		return Input[P]{errs: &Errors{fatal: syntax.answer(place{}, body)}}
 	}
+	return s.decodeBody(v, members, mode)
+}
+
+// decodeBody reads what a body is.
+func (s *Serializer[M, P]) decodeBody(v value, members []member, mode Mode) Input[P] {
 	if v.isNull() {
 		in := Input[P]{errs: NewErrors(s.order...)}
 		in.errs.Add("", "No data provided")
 		return in
 	}
-	return s.decode(v, mode)
+	return s.decode(v, members, mode)
 }
 
-// decode reads a value that should be an object.
-func (s *Serializer[M, P]) decode(v value, mode Mode) Input[P] {
+// decode reads a value that should be an object, of those members if it is one.
+func (s *Serializer[M, P]) decode(v value, members []member, mode Mode) Input[P] {
 	in := Input[P]{errs: NewErrors(s.order...)}
 	if v.kind() != jsontext.KindBeginObject {
 		in.errs.Add("", "Invalid data. Expected a dictionary, but got "+v.typeName()+".")
 		return in
 	}
 	sent := make([]*member, len(s.Fields))
-	members := v.members()
 	for i := range members {
 		m := &members[i]
-		at, known := s.keys[m.name]
-		if known && (sent[at] == nil || m.name == s.Fields[at].Info.Alias) {
+		at, known := s.keys[string(m.name)]
+		if known && (sent[at] == nil || string(m.name) == s.Fields[at].Info.Alias) {
 			sent[at] = m
 		}
 	}
@@ -118,6 +127,18 @@ func (s *Serializer[M, P]) decode(v value, mode Mode) Input[P] {
 		s.Fields[i].take(&in, sent[i], mode)
 	}
 	return in
+}
+
+// Within are the fields of another noun as the fields of a patch that holds that noun's.
+func Within[M, P, Q any](fields []Def[M, P], inner func(*Q) *P) []Def[M, Q] {
+	all := make([]Def[M, Q], len(fields))
+	for i, f := range fields {
+		all[i] = Def[M, Q]{Info: f.Info, write: f.write}
+		if read := f.read; read != nil {
+			all[i].read = func(q *Q, in input) { read(inner(q), in) }
+		}
+	}
+	return all
 }
 
 // take reads what was sent for a field, nil for nothing, into the input.
@@ -129,10 +150,12 @@ func (d *Def[M, P]) take(in *Input[P], sent *member, mode Mode) {
 			in.errs.Add(d.Info.Name, MsgRequired)
 		}
 	default:
-		if sent.name != d.Info.Name {
-			in.errs.sentAs(d.Info.Name, sent.name)
+		name := d.Info.Name
+		if string(sent.name) != name {
+			name = d.Info.Alias
+			in.errs.sentAs(d.Info.Name, name)
 		}
-		d.read(&in.Patch, input{name: sent.name, value: sent.value, mode: mode, errs: in.errs})
+		d.read(&in.Patch, input{name: name, value: sent.value, mode: mode, errs: in.errs})
 	}
 }
 

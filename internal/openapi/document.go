@@ -30,6 +30,7 @@ type Operation struct {
 	Says         string // in one sentence what it does
 	Open         bool   // needs no credentials
 	Takes        *drf.Shape
+	Lines        []string      // media types of a body that holds many of Takes, one a line; a JSON body is a list of them
 	Query        *drf.ListSpec // nil for none; its paging and ordering count for the form Page only
 	Status       int           // of a success; 0 when there is never one
 	Answers      *drf.Shape    // nil for no body
@@ -184,14 +185,22 @@ func (c *components) queryParameters(o *Operation) (parameters []any) {
 	return parameters
 }
 
-// body is what an operation takes. A body in which nothing is required may be left out.
+// body is what an operation takes. A body in which nothing is required may be left out, and one of many things that has none.
 func (c *components) body(o *Operation) Map {
 	s := sent
 	if o.Method == http.MethodPatch {
 		s = patched
 	}
-	m := Map{{"content", jsonContent(c.shape(o.Takes, s))}}
-	if s == sent && slices.ContainsFunc(o.Takes.Fields, func(f drf.Info) bool { return f.Required }) {
+	schema := c.shape(o.Takes, s)
+	content := jsonContent(schema)
+	if o.Lines != nil {
+		content = jsonContent(Map{{"type", "array"}, {"items", schema}})
+		for _, media := range o.Lines {
+			content.set(media, Map{{"schema", schema}})
+		}
+	}
+	m := Map{{"content", content}}
+	if s == sent && o.Lines == nil && slices.ContainsFunc(o.Takes.Fields, func(f drf.Info) bool { return f.Required }) {
 		m.set("required", true)
 	}
 	return m

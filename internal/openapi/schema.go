@@ -151,7 +151,11 @@ func (c *components) value(f *drf.Info, s side) Map {
 	case f.Ref != nil:
 		return c.shape(f.Ref, s)
 	case f.Items != nil:
-		return Map{{"type", "array"}, {"items", c.value(f.Items, s)}}
+		items := c.value(f.Items, s)
+		if f.Items.Nullable {
+			items.set("nullable", true)
+		}
+		return Map{{"type", "array"}, {"items", items}}
 	case f.Type == "":
 		return Map{}
 	case f.Type == "object":
