@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -88,17 +88,24 @@ func (s *server) noteInbox(tx *sqldb.Tx, user int64, pk string) {
 	tx.OnCommit(func() { s.publish(live.Hint{Kind: kindNotification, ID: pk, Owner: user}) })
 }
 
-// wanted are the hints that a caller may have: of their own inbox, and, for superusers, of all that they may look at.
-func wanted(c identity.Caller) func(live.Hint) bool {
-	return func(h live.Hint) bool {
-		switch h.Kind {
-		case kindNotification:
-			return h.Owner == c.User.PK
-		case kindMapping, kindToken, kindSession:
-			return strict.allows(c, http.MethodGet)
-		}
-		return admin.allows(c, http.MethodGet)
+// The audiences differ in what they may look at. Of inboxes all are told their own, and nobody another's.
+var (
+	seesAll  = live.NewAudience(func(kind string) bool { return kind != kindNotification })
+	seesMost = live.NewAudience(func(kind string) bool {
+		return kind != kindNotification && kind != kindMapping && kind != kindToken && kind != kindSession
+	})
+	seesNothing = live.NewAudience(func(string) bool { return false })
+)
+
+// audienceOf are those who may see what a caller may.
+func audienceOf(c identity.Caller) *live.Audience {
+	switch {
+	case strict.allows(c, http.MethodGet):
+		return seesAll
+	case admin.allows(c, http.MethodGet):
+		return seesMost
 	}
+	return seesNothing
 }
 
 // followMedia is what a stream is, to who asks for something.
@@ -107,7 +114,7 @@ var followMedia = []drf.Media{{Type: "text/event-stream", Format: "event-stream"
 // follow answers a stream of hints for as long as the client listens and may.
 func (s *server) follow(w http.ResponseWriter, r *http.Request) error {
 	caller := identity.CallerOf(r.Context())
-	reader, err := s.hub.Subscribe(caller.User.PK, wanted(caller))
+	reader, err := s.hub.Subscribe(caller.User.PK, audienceOf(caller))
 	switch {
 	case errors.Is(err, live.ErrFull):
 		return drf.Unavailable("Too many listen already. Try again.", fullPause, nil)
@@ -149,35 +156,24 @@ func (f *follower) run() {
 			return
 		case <-beat.C:
 		case <-f.reader.Changed():
-			hints, reason := f.gather()
+			hints, reason := f.reader.Take()
 			if reason != "" {
 				f.out.bye(reason)
 				return
 			}
-			event, data = "change", marshal(hints)
+			event, data = "change", hints
 		}
 		if reason := f.mayNot(); reason != "" {
 			f.out.bye(reason)
 			return
 		}
-		if data == "[]" {
+		if data == "" {
 			continue // it was woken to look at its rights, no more
 		}
 		if f.out.send(event, data) != nil {
 			return
 		}
 	}
-}
-
-// gather waits for what belongs together, and takes it.
-func (f *follower) gather() ([]live.Hint, live.Reason) {
-	pause := time.NewTimer(gatherTime)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-f.request.Context().Done():
-	}
-	return f.reader.Take()
 }
 
 // mayNot looks at the caller's rights anew, and answers why the stream ends; "" where it goes on. Who has become
@@ -215,11 +211,14 @@ func beginStream(w http.ResponseWriter) *eventStream {
 // reconnect is how many milliseconds a browser waits before it comes again.
 const reconnect = "retry: 2000\n"
 
-// send writes one message, and answers an error where the client does not take it.
+// send writes one message, and answers an error where the client does not take it. Its parts come together in the
+// buffer of the connection, so that what many readers are told is not copied for each of them before.
 func (s *eventStream) send(event, data string) error {
 	_ = s.control.SetWriteDeadline(time.Now().Add(listenTime)) // what has no deadlines, as a recorder in a test, needs none
-	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", reconnect, event, data); err != nil {
-		return err
+	for _, part := range [...]string{reconnect, "event: ", event, "\ndata: ", data, "\n\n"} {
+		if _, err := io.WriteString(s.w, part); err != nil {
+			return err
+		}
 	}
 	return s.control.Flush()
 }
