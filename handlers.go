@@ -35,7 +35,7 @@ type server struct {
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
 func newServer(db *sqldb.DB, log *slog.Logger, out outside) *server {
-	s := &server{db: db, log: log, origin: out.origin, hub: live.NewHub(gatherTime), started: time.Now()}
+	s := &server{db: db, log: log, origin: out.origin, hub: live.NewHub(gatherTime, changeMessage), started: time.Now()}
 	s.recorder = &recorder{db: db, log: log, runner: script.NewRunner(), render: out.render(), publish: s.publish}
 	s.worker = delivery.NewWorker(s.recorder.sends(out))
 	s.recorder.wake = s.worker.Wake

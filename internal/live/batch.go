@@ -1,7 +1,6 @@
 package live
 
 import (
-	"encoding/json"
 	"slices"
 	"sync"
 )
@@ -43,7 +42,7 @@ func (b *batch) concerns(r *Reader) bool {
 }
 
 // encoded is what is shared, as an audience may see it.
-func (b *batch) encoded(a *Audience) string {
+func (b *batch) encoded(a *Audience, encode func([]Hint) string) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	text, ok := b.once[a]
@@ -55,15 +54,6 @@ func (b *batch) encoded(a *Audience) string {
 		b.once[a] = text
 	}
 	return text
-}
-
-// encode writes hints as a JSON list.
-func encode(hints ...[]Hint) string {
-	text, err := json.Marshal(slices.Concat(hints...))
-	if err != nil {
-		panic(err) // there is nothing in a hint that could not be written
-	}
-	return string(text)
 }
 
 func (l *list) add(hint Hint) {

@@ -55,6 +55,7 @@ var (
 // Hub knows the readers. Its methods may be called from any goroutine.
 type Hub struct {
 	gather time.Duration
+	encode func([]Hint) string
 
 	mu        sync.Mutex
 	readers   []*Reader     // oldest first
@@ -64,8 +65,11 @@ type Hub struct {
 	closed    bool
 }
 
-// NewHub makes a hub without readers, which tells at once what is published within so long a time.
-func NewHub(gather time.Duration) *Hub { return &Hub{gather: gather, users: map[int64]int{}} }
+// NewHub makes a hub without readers, which tells at once what is published within so long a time, in the form that
+// encode makes of it.
+func NewHub(gather time.Duration, encode func([]Hint) string) *Hub {
+	return &Hub{gather: gather, encode: encode, users: map[int64]int{}}
+}
 
 // Subscribe lets a reader of a user in, for what is the user's own and what the audience may see, from now on. Where
 // the user has too many, the oldest gives way.

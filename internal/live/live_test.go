@@ -13,6 +13,17 @@ import (
 
 const gather = 100 * time.Millisecond
 
+// newHub makes a hub that gathers hints for a while, and tells them in short.
+func newHub(gather time.Duration) *Hub {
+	return NewHub(gather, func(hints []Hint) string {
+		var all []string
+		for _, h := range hints {
+			all = append(all, h.Kind+" "+h.ID)
+		}
+		return "[" + strings.Join(all, ",") + "]"
+	})
+}
+
 // Audiences of the tests.
 var (
 	all    = NewAudience(func(string) bool { return true })
@@ -40,10 +51,10 @@ func woken(r *Reader) bool {
 	}
 }
 
-// took is what waits for a reader, in short, and why there will be no more.
+// took is what waits for a reader, and why there will be no more.
 func took(r *Reader) string {
 	hints, reason := r.Take()
-	return strings.NewReplacer(`{"kind":"`, "", `","id":"`, " ", `"}`, "").Replace(hints) + string(reason)
+	return hints + string(reason)
 }
 
 // gathered lets the time pass in which hints are gathered.
@@ -54,7 +65,7 @@ func gathered() {
 
 func TestAReaderGetsEachHintThatIsForItOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(gather)
+		h := newHub(gather)
 		everything, most, own := subscribe(t, h, 1, all), subscribe(t, h, 3, public), subscribe(t, h, 2, nobody)
 		if woken(everything) || took(everything) != "" {
 			t.Error("there is something before anything was published")
@@ -92,7 +103,7 @@ func TestAReaderGetsEachHintThatIsForItOnce(t *testing.T) {
 
 func TestAReaderIsToldNothingOfTheTimeBeforeIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(gather)
+		h := newHub(gather)
 		h.Publish(Hint{Kind: "event", ID: "for nobody"})
 		first := subscribe(t, h, 1, all)
 		h.Publish(Hint{Kind: "event", ID: "a"})
@@ -115,7 +126,7 @@ func TestAReaderIsToldNothingOfTheTimeBeforeIt(t *testing.T) {
 
 func TestHintsAreEncodedOnceForAllWhoMaySeeTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(gather)
+		h := newHub(gather)
 		var texts []string
 		readers := []*Reader{subscribe(t, h, 1, all), subscribe(t, h, 2, all), subscribe(t, h, 3, public)}
 		h.Publish(Hint{Kind: "event", ID: "a"}, Hint{Kind: "secret", ID: "b"})
@@ -132,7 +143,7 @@ func TestHintsAreEncodedOnceForAllWhoMaySeeTheSame(t *testing.T) {
 
 func TestWhatWaitsForASlowReaderIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(gather)
+		h := newHub(gather)
 		slow, own := subscribe(t, h, 1, public), subscribe(t, h, 2, nobody)
 		for i := range 100_000 {
 			h.Publish(Hint{Kind: "event", ID: fmt.Sprint(i)}, Hint{Kind: "secret", ID: fmt.Sprint(i)}, Hint{Kind: "inbox", ID: fmt.Sprint(i), Owner: 2})
@@ -157,7 +168,7 @@ func TestWhatWaitsForASlowReaderIsBounded(t *testing.T) {
 // TestWhatWaitsLongIsStillWhole lets more batches wait than are kept as they are.
 func TestWhatWaitsLongIsStillWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(gather)
+		h := newHub(gather)
 		r := subscribe(t, h, 7, public)
 		var want []string
 		for i := range maxIDs {
@@ -172,7 +183,7 @@ func TestWhatWaitsLongIsStillWhole(t *testing.T) {
 }
 
 func TestReadersAreBounded(t *testing.T) {
-	h := NewHub(gather)
+	h := newHub(gather)
 	var mine []*Reader
 	for range maxOwned + 1 {
 		mine = append(mine, subscribe(t, h, 1, all))
@@ -203,7 +214,7 @@ func TestReadersAreBounded(t *testing.T) {
 
 func TestClosingEndsAllReadersAndLetsNobodyIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := NewHub(gather)
+		h := newHub(gather)
 		r := subscribe(t, h, 1, all)
 		h.Publish(Hint{Kind: "event"})
 		h.Close()
@@ -221,7 +232,7 @@ func TestClosingEndsAllReadersAndLetsNobodyIn(t *testing.T) {
 }
 
 func TestReadersComeAndGoWhileHintsArePublished(t *testing.T) {
-	h := NewHub(time.Microsecond)
+	h := newHub(time.Microsecond)
 	var working sync.WaitGroup
 	for i := range 8 {
 		working.Go(func() {

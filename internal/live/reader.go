@@ -17,17 +17,17 @@ type Reader struct {
 // Changed signals that there is something to take.
 func (r *Reader) Changed() <-chan struct{} { return r.changed }
 
-// Take answers the hints that wait, each once, as a JSON list, "" for none; and why there will be no more.
+// Take answers the hints that wait, each once and encoded, "" for none; and why there will be no more.
 func (r *Reader) Take() (hints string, reason Reason) {
 	waiting, reason := r.take()
 	switch {
 	case reason != "" || len(waiting) == 0:
 		return "", reason
 	case len(waiting) == 1 && waiting[0].owned[r.user] == nil:
-		return waiting[0].encoded(r.audience), ""
+		return waiting[0].encoded(r.audience, r.hub.encode), ""
 	}
 	all := r.merge(waiting)
-	return encode(all.shared.hints(r.audience), all.owned[r.user].hints(nil)), ""
+	return r.hub.encode(append(all.shared.hints(r.audience), all.owned[r.user].hints(nil)...)), ""
 }
 
 func (r *Reader) take() ([]*batch, Reason) {
