@@ -184,6 +184,14 @@ func TestEveryKindOfObjectHasItsHints(t *testing.T) {
 	}
 }
 
+func TestAnInboxIsToldToItsOwnerAlone(t *testing.T) {
+	for _, scopes := range []identity.Scopes{identity.ScopeAdmin, identity.ScopeRead, identity.ScopeInbox} {
+		if audienceOf(identity.Caller{Superuser: true, Scopes: scopes}).Sees(kindNotification) {
+			t.Errorf("superusers with the scopes %v see whose it is not", scopes)
+		}
+	}
+}
+
 func TestInboxChangesAreToldToTheirOwner(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		alice, key := f.person("alice", "inbox")
