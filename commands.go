@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/term"
 
+	"belfry/internal/cmdline"
 	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
@@ -178,21 +179,25 @@ func (h *host) userNamed(ctx context.Context, name string) (int64, error) {
 	return list.Results[0].PK, nil
 }
 
-type tokenCommands struct {
-	Create tokenCreate `cmd:"" help:"Create a token and print its key, which is shown this once."`
-	List   tokenList   `cmd:"" help:"List all tokens, without their keys."`
-	Revoke tokenRevoke `cmd:"" help:"Delete a token: the next request with it is refused."`
-}
-
 type tokenCreate struct {
-	Identifier string   `help:"Name of the token; made up where it is not given."`
-	User       string   `help:"Whose token it is." default:"akadmin" placeholder:"USERNAME"`
-	Scopes     []string `help:"What it may do: admin, read, ingest, inbox." default:"admin" placeholder:"SCOPE"`
-	Expires    string   `help:"How long it is valid, such as 720h; never ends with 0." default:"8760h" placeholder:"DURATION"`
+	Identifier, User, Expires string
+	Scopes                    []string
 }
 
-// Run creates the token; its key alone goes to standard output, so that a script can take it.
-func (c *tokenCreate) Run(p *process) error {
+func (c *tokenCreate) command(p *process) *cmdline.Command {
+	return &cmdline.Command{
+		Name: "create", Help: "Create a token and print its key, which is shown this once.", Run: func() error { return c.run(p) },
+		Flags: []*cmdline.Flag{
+			{Name: "identifier", To: &c.Identifier, Placeholder: "STRING", Help: "Name of the token; made up where it is not given."},
+			{Name: "user", To: &c.User, Default: "akadmin", Placeholder: "USERNAME", Help: "Whose token it is."},
+			{Name: "scopes", To: &c.Scopes, Default: "admin", Placeholder: "SCOPE", Help: "What it may do: admin, read, ingest, inbox."},
+			{Name: "expires", To: &c.Expires, Default: "8760h", Placeholder: "DURATION", Help: "How long it is valid, such as 720h; never ends with 0."},
+		},
+	}
+}
+
+// run creates the token; its key alone goes to standard output, so that a script can take it.
+func (c *tokenCreate) run(p *process) error {
 	life, err := time.ParseDuration(c.Expires)
 	if err != nil || life < 0 {
 		return usageError{fmt.Errorf("--expires: %q is not a duration, such as 720h", c.Expires)}
@@ -222,10 +227,8 @@ func (c *tokenCreate) Run(p *process) error {
 	})
 }
 
-type tokenList struct{}
-
-// Run lists every token of everybody.
-func (tokenList) Run(p *process) error {
+// listTokens lists every token of everybody.
+func listTokens(p *process) error {
 	type token struct {
 		Identifier, Expires string
 		Expiring            bool
@@ -255,31 +258,41 @@ func (tokenList) Run(p *process) error {
 	})
 }
 
-type tokenRevoke struct {
-	Identifier string `arg:"" help:"Name of the token."`
+type tokenRevoke struct{ Identifier string }
+
+func (c *tokenRevoke) command(p *process) *cmdline.Command {
+	return &cmdline.Command{
+		Name: "revoke", Help: "Delete a token: the next request with it is refused.", Run: func() error { return c.run(p) },
+		Args: []cmdline.Arg{{Name: "identifier", To: &c.Identifier, Help: "Name of the token."}},
+	}
 }
 
-// Run deletes the token.
-func (c *tokenRevoke) Run(p *process) error {
+// run deletes the token.
+func (c *tokenRevoke) run(p *process) error {
 	return withHost(p, func(h *host) error {
 		return h.do(p.ctx, http.MethodDelete, "/core/tokens/"+url.PathEscape(c.Identifier)+"/", nil, nil)
 	})
 }
 
-type userCommands struct {
-	Create   userCreate   `cmd:"" help:"Create a user."`
-	Password userPassword `cmd:"" help:"Set a user's password, read from standard input."`
-}
-
 type userCreate struct {
-	Username string `arg:"" help:"Name to sign in with."`
-	Name     string `help:"Name to show."`
-	Email    string `help:"Address for e-mail."`
-	Admin    bool   `help:"Make it a superuser, through the group authentik Admins."`
+	Username, Name, Email string
+	Admin                 bool
 }
 
-// Run creates the user and, for an admin, its membership.
-func (c *userCreate) Run(p *process) error {
+func (c *userCreate) command(p *process) *cmdline.Command {
+	return &cmdline.Command{
+		Name: "create", Help: "Create a user.", Run: func() error { return c.run(p) },
+		Args: []cmdline.Arg{{Name: "username", To: &c.Username, Help: "Name to sign in with."}},
+		Flags: []*cmdline.Flag{
+			{Name: "name", To: &c.Name, Placeholder: "STRING", Help: "Name to show."},
+			{Name: "email", To: &c.Email, Placeholder: "STRING", Help: "Address for e-mail."},
+			{Name: "admin", To: &c.Admin, Help: "Make it a superuser, through the group authentik Admins."},
+		},
+	}
+}
+
+// run creates the user and, for an admin, its membership.
+func (c *userCreate) run(p *process) error {
 	return withHost(p, func(h *host) error {
 		body := map[string]any{"username": c.Username, "name": c.Name, "email": c.Email}
 		if c.Admin {
@@ -313,12 +326,17 @@ func (h *host) adminsGroup(ctx context.Context) (string, error) {
 	return list.Results[0].PK, nil
 }
 
-type userPassword struct {
-	Username string `arg:"" help:"Whose password to set."`
+type userPassword struct{ Username string }
+
+func (c *userPassword) command(p *process) *cmdline.Command {
+	return &cmdline.Command{
+		Name: "password", Help: "Set a user's password, read from standard input.", Run: func() error { return c.run(p) },
+		Args: []cmdline.Arg{{Name: "username", To: &c.Username, Help: "Whose password to set."}},
+	}
 }
 
-// Run sets the password to the first line of standard input: on the command line it would be visible to others.
-func (c *userPassword) Run(p *process) error {
+// run sets the password to the first line of standard input: on the command line it would be visible to others.
+func (c *userPassword) run(p *process) error {
 	fmt.Fprint(p.errs, "New password: ")
 	password, err := readPassword(p.in)
 	fmt.Fprintln(p.errs)

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"internal/listing":         1,
 	"internal/openapi":         1,
 	"internal/trail":           1,
+	"internal/cmdline":         0,
 	"internal/drf":             0,
 	"internal/outbound":        0,
 	"internal/script":          0,

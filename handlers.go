@@ -36,7 +36,7 @@ type server struct {
 
 // newServer wires the packages: what one of them needs of another above or beside it is handed down here.
 func newServer(db *sqldb.DB, log *slog.Logger, out outside) *server {
-	s := &server{db: db, log: log, origin: out.origin, hub: live.NewHub(), uploads: newUploads(), started: time.Now()}
+	s := &server{db: db, log: log, origin: out.origin, hub: live.NewHub(gatherTime, changeMessage), uploads: newUploads(), started: time.Now()}
 	s.recorder = &recorder{db: db, log: log, runner: script.NewRunner(), render: out.render(), publish: s.publish}
 	s.worker = delivery.NewWorker(s.recorder.sends(out))
 	s.recorder.wake = s.worker.Wake

@@ -2,7 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -88,46 +88,42 @@ func (s *server) noteInbox(tx *sqldb.Tx, user int64, pk string) {
 	tx.OnCommit(func() { s.publish(live.Hint{Kind: kindNotification, ID: pk, Owner: user}) })
 }
 
-// wanted are the hints that a caller may have: of their own inbox, and, for superusers, of all that they may look at.
-func wanted(c identity.Caller) func(live.Hint) bool {
-	return func(h live.Hint) bool {
-		switch h.Kind {
-		case kindNotification:
-			return h.Owner == c.User.PK
-		case kindMapping, kindToken, kindSession:
-			return strict.allows(c, http.MethodGet)
-		}
-		return admin.allows(c, http.MethodGet)
+// The audiences differ in what they may look at. Of inboxes all are told their own, and nobody another's.
+var (
+	seesAll  = live.NewAudience(func(kind string) bool { return kind != kindNotification })
+	seesMost = live.NewAudience(func(kind string) bool {
+		return kind != kindNotification && kind != kindMapping && kind != kindToken && kind != kindSession
+	})
+	seesNothing = live.NewAudience(func(string) bool { return false })
+)
+
+// audienceOf are those who may see what a caller may.
+func audienceOf(c identity.Caller) *live.Audience {
+	switch {
+	case strict.allows(c, http.MethodGet):
+		return seesAll
+	case admin.allows(c, http.MethodGet):
+		return seesMost
 	}
+	return seesNothing
 }
 
 // followMedia is what a stream is, to who asks for something.
 var followMedia = []drf.Media{{Type: "text/event-stream", Format: "event-stream"}}
 
-// follow answers a stream of hints for as long as the client listens and may.
+// follow answers a stream of hints for as long as the client listens and may. There are many of these, and each keeps
+// the stack that it has grown: so what is needed to begin one is over when it runs.
 func (s *server) follow(w http.ResponseWriter, r *http.Request) error {
-	caller := identity.CallerOf(r.Context())
-	reader, err := s.hub.Subscribe(caller.User.PK, wanted(caller))
-	switch {
-	case errors.Is(err, live.ErrFull):
-		return drf.Unavailable("Too many listen already. Try again.", fullPause, nil)
-	case err != nil:
-		return drf.Unavailable("Belfry is shutting down.", time.Second, nil)
+	f, err := s.newFollower(w, r)
+	if err != nil {
+		return err
 	}
-	defer reader.Close()
-	out := beginStream(w)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	f := &follower{server: s, request: r, caller: caller, reader: reader, out: out}
-	if out.send("hello", helloData) == nil { // else the client has gone, which is its own affair
+	defer f.reader.Close()
+	if r.Method != http.MethodHead {
 		f.run()
 	}
 	return nil
 }
-
-// helloData is the first message: how often something comes.
-var helloData = marshal(map[string]int{"heartbeat": int(heartbeat.Seconds())})
 
 // follower is one client that listens.
 type follower struct {
@@ -138,46 +134,42 @@ type follower struct {
 	out     *eventStream
 }
 
+// newFollower lets a client in and begins the answer.
+func (s *server) newFollower(w http.ResponseWriter, r *http.Request) (*follower, error) {
+	caller := identity.CallerOf(r.Context())
+	reader, err := s.hub.Subscribe(caller.User.PK, audienceOf(caller))
+	switch {
+	case errors.Is(err, live.ErrFull):
+		return nil, drf.Unavailable("Too many listen already. Try again.", fullPause, nil)
+	case err != nil:
+		return nil, drf.Unavailable("Belfry is shutting down.", time.Second, nil)
+	}
+	return &follower{server: s, request: r, caller: caller, reader: reader, out: beginStream(w)}, nil
+}
+
 // run sends what changes, and something every heartbeat, until the client has gone or may listen no more.
 func (f *follower) run() {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	for {
-		event, data := "beat", "{}"
+	for text := helloMessage; text == "" || f.out.send(text) == nil; { // else the client has gone, which is its own affair
 		select {
 		case <-f.request.Context().Done():
 			return
 		case <-beat.C:
+			text = beatMessage
 		case <-f.reader.Changed():
-			hints, reason := f.gather()
-			if reason != "" {
+			var reason live.Reason
+			if text, reason = f.reader.Take(); reason != "" {
 				f.out.bye(reason)
 				return
 			}
-			event, data = "change", marshal(hints)
 		}
+		// It may have been woken to look at its rights and no more.
 		if reason := f.mayNot(); reason != "" {
 			f.out.bye(reason)
 			return
 		}
-		if data == "[]" {
-			continue // it was woken to look at its rights, no more
-		}
-		if f.out.send(event, data) != nil {
-			return
-		}
 	}
-}
-
-// gather waits for what belongs together, and takes it.
-func (f *follower) gather() ([]live.Hint, live.Reason) {
-	pause := time.NewTimer(gatherTime)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-f.request.Context().Done():
-	}
-	return f.reader.Take()
 }
 
 // mayNot looks at the caller's rights anew, and answers why the stream ends; "" where it goes on. Who has become
@@ -196,10 +188,28 @@ func (f *follower) mayNot() live.Reason {
 	return ""
 }
 
+// reconnect is how many milliseconds a browser waits before it comes again.
+const reconnect = "retry: 2000\n"
+
+// message is one message of a stream.
+func message(event, data string) string {
+	return reconnect + "event: " + event + "\ndata: " + data + "\n\n"
+}
+
+// The messages that are always the same. The first says how often something comes.
+var (
+	helloMessage = message("hello", marshal(map[string]int{"heartbeat": int(heartbeat.Seconds())}))
+	beatMessage  = message("beat", "{}")
+)
+
+// changeMessage tells of hints; it is made once for all who are told the same.
+func changeMessage(hints []live.Hint) string { return message("change", marshal(hints)) }
+
 // eventStream writes messages, one at a time. Whoever does not take one in time is gone.
 type eventStream struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	patient time.Time // until when a message may be begun with the deadline that is set
 }
 
 // beginStream begins an answer that nobody on the way keeps back. The time to write an answer does not bound it: each
@@ -212,13 +222,13 @@ func beginStream(w http.ResponseWriter) *eventStream {
 	return s
 }
 
-// reconnect is how many milliseconds a browser waits before it comes again.
-const reconnect = "retry: 2000\n"
-
 // send writes one message, and answers an error where the client does not take it.
-func (s *eventStream) send(event, data string) error {
-	_ = s.control.SetWriteDeadline(time.Now().Add(listenTime)) // what has no deadlines, as a recorder in a test, needs none
-	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", reconnect, event, data); err != nil {
+func (s *eventStream) send(message string) error {
+	if now := time.Now(); now.After(s.patient) { // not for each of many a second
+		_ = s.control.SetWriteDeadline(now.Add(listenTime)) // what has no deadlines, as a recorder in a test, needs none
+		s.patient = now.Add(listenTime / 10)
+	}
+	if _, err := io.WriteString(s.w, message); err != nil {
 		return err
 	}
 	return s.control.Flush()
@@ -226,5 +236,5 @@ func (s *eventStream) send(event, data string) error {
 
 // bye says why there will be no more.
 func (s *eventStream) bye(reason live.Reason) {
-	_ = s.send("bye", `{"reason":"`+string(reason)+`"}`) // a client that has gone knows
+	_ = s.send(message("bye", `{"reason":"`+string(reason)+`"}`)) // a client that has gone knows
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -29,6 +30,7 @@ type listener struct {
 	t      *testing.T
 	answer *http.Response
 	lines  *bufio.Scanner
+	told   map[string]bool // see seen
 }
 
 // listen opens a stream by a key or a cookie, and reads its first message.
@@ -51,7 +53,7 @@ func listen(t *testing.T, client http.RoundTripper, url, key, cookie string) *li
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { answer.Body.Close() })
-	l := &listener{t: t, answer: answer, lines: bufio.NewScanner(answer.Body)}
+	l := &listener{t: t, answer: answer, lines: bufio.NewScanner(answer.Body), told: map[string]bool{}}
 	if event, data := l.next(); answer.StatusCode != 200 || event != "hello" || data != `{"heartbeat":20}` {
 		t.Fatalf("%d, first message %s %s", answer.StatusCode, event, data)
 	}
@@ -96,6 +98,17 @@ func (l *listener) until(hint string) string {
 		all += strings.Join(l.hints(), " ") + " "
 	}
 	return all
+}
+
+// seen reads changes until one of them has told of a hint, by itself or by its kind.
+func (l *listener) seen(hint string) {
+	l.t.Helper()
+	kind, _, _ := strings.Cut(hint, " ")
+	for !l.told[hint] && !l.told[kind+" "] {
+		for _, h := range l.hints() {
+			l.told[h] = true
+		}
+	}
 }
 
 func (f *fixture) listen(key, cookie string) *listener {
@@ -161,12 +174,20 @@ func TestEveryKindOfObjectHasItsHints(t *testing.T) {
 			t.Fatalf("%s: %v", c.route, hints)
 		}
 		hidden := hints[1].Kind == kindToken || hints[1].Kind == kindSession || hints[1].Kind == kindMapping
-		if wanted(whose)(hints[1]) == hidden {
+		if audienceOf(whose).Sees(hints[1].Kind) == hidden {
 			t.Errorf("the scope read and the kind %s", hints[1].Kind)
 		}
 		e.Origin = OriginAPI // what somebody posts is about nothing
 		if hints := eventHints(&e, &columns); len(hints) != 1 {
 			t.Errorf("%s: %v of a posted event", c.route, hints)
+		}
+	}
+}
+
+func TestAnInboxIsToldToItsOwnerAlone(t *testing.T) {
+	for _, scopes := range []identity.Scopes{identity.ScopeAdmin, identity.ScopeRead, identity.ScopeInbox} {
+		if audienceOf(identity.Caller{Superuser: true, Scopes: scopes}).Sees(kindNotification) {
+			t.Errorf("superusers with the scopes %v see whose it is not", scopes)
 		}
 	}
 }
@@ -242,6 +263,38 @@ func TestAStreamEndsWithTheRightToIt(t *testing.T) {
 			}
 			if event, data := l.next(); event != "" {
 				t.Errorf("%s: after the end came %s %s", c.name, event, data)
+			}
+		}
+	})
+}
+
+// TestEveryListenerIsToldOfEveryEvent posts from several clients at once, to more listeners than one user may have.
+func TestEveryListenerIsToldOfEveryEvent(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		var listeners []*listener
+		for i := range 4 {
+			name := fmt.Sprint("admin", i)
+			pk, _ := f.person(name, "inbox")
+			f.must(204, "POST", "/api/v3/core/groups/"+f.admins()+"/add_user/", fmt.Sprintf(`{"pk":%d}`, pk))
+			key := f.token(pk, name, "read")
+			for range 16 {
+				listeners = append(listeners, f.listen(key, ""))
+			}
+		}
+		keys := make(chan string, 4*25)
+		var posting sync.WaitGroup
+		for range 4 {
+			posting.Go(func() {
+				for range 25 {
+					keys <- f.call(adminKey, "POST", eventsPath, `{"action":"custom_told","app":"x"}`).str("pk")
+				}
+			})
+		}
+		posting.Wait()
+		close(keys)
+		for key := range keys {
+			for _, l := range listeners {
+				l.seen("event " + key)
 			}
 		}
 	})
@@ -328,6 +381,50 @@ func TestAStreamOutlivesTheLimitsOfARequestAndBeatsMeanwhile(t *testing.T) {
 		s.publish(live.Hint{Kind: kindEvent, ID: "b"}, live.Hint{Kind: kindEvent, ID: "a"})
 		if event, data := l.next(); event != "change" || data != `[{"kind":"event","id":"a"},{"kind":"event","id":"b"}]` || time.Since(before) != gatherTime {
 			t.Errorf("%s %s after %v", event, data, time.Since(before))
+		}
+	})
+}
+
+// do makes one request of a bubble, and answers the body.
+func do(t *testing.T, client *http.Transport, method, path, body string) string {
+	t.Helper()
+	request, err := http.NewRequest(method, "http://belfry"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer "+adminKey)
+	answer, err := client.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode >= 300 {
+		t.Fatalf("%s %s: %d %s, %v", method, path, answer.StatusCode, text, err)
+	}
+	return string(text)
+}
+
+// TestWhoIsRevokedIsToldNothingOfWhatWasGathered revokes a token while something waits for its stream.
+func TestWhoIsRevokedIsToldNothingOfWhatWasGathered(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *server, client *http.Transport) {
+		var made struct{ Key string }
+		if err := json.Unmarshal([]byte(do(t, client, "POST", "/api/v3/core/tokens/", `{"identifier":"short","intent":"api"}`)), &made); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(gatherTime) // that a token was made has been told
+		l, stays := listen(t, client, "http://belfry", made.Key, ""), listen(t, client, "http://belfry", adminKey, "")
+		defer l.answer.Body.Close()
+		defer stays.answer.Body.Close()
+		before := time.Now()
+		s.publish(live.Hint{Kind: kindEvent, ID: "gathered"})
+		do(t, client, "DELETE", "/api/v3/core/tokens/short/", "")
+		if event, data := l.next(); event != "bye" || data != `{"reason":"ended"}` || time.Since(before) != 0 {
+			t.Errorf("%s %s after %v", event, data, time.Since(before))
+		}
+		if event, data := stays.next(); event != "change" || !strings.Contains(data, "gathered") || time.Since(before) != gatherTime {
+			t.Errorf("to others: %s %s after %v", event, data, time.Since(before))
 		}
 	})
 }

@@ -17,8 +17,9 @@ import (
 	"syscall"
 	_ "time/tzdata" // zones for an image without any
 
-	"github.com/alecthomas/kong"
 	_ "golang.org/x/crypto/x509roots/fallback" // certificate roots for an image without any
+
+	"belfry/internal/cmdline"
 )
 
 // version is set by the linker for a release.
@@ -39,18 +40,41 @@ func buildVersion() string {
 	return "development"
 }
 
-// cli is the command line. Every flag has an environment variable; what has no flag is a secret.
+// cli is what the command line fills in. Every flag of the server has an environment variable; what has no flag is a secret.
 type cli struct {
-	Listen         string `help:"Address and port to listen on." default:"127.0.0.1:9000" env:"BELFRY_LISTEN" placeholder:"HOST:PORT"`
-	Database       string `help:"Path of the database file." default:"belfry-data/belfry.db" env:"BELFRY_DATABASE" placeholder:"PATH"`
-	LogLevel       string `help:"debug, info, warn or error." default:"info" env:"BELFRY_LOG_LEVEL" placeholder:"LEVEL"`
-	TrustedProxies string `help:"Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count." env:"BELFRY_TRUSTED_PROXIES" placeholder:"CIDR,…"`
+	Listen, Database, LogLevel, TrustedProxies string
+	Serve                                      serveCommand
+}
 
-	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve the API and the admin page (the default)."`
-	Token       tokenCommands      `cmd:"" help:"Create, list and revoke tokens."`
-	User        userCommands       `cmd:"" help:"Create users and set passwords."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the server at --listen is ready."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
+// commands are the command line: every command and flag, what it is called and what it is for.
+func (c *cli) commands(p *process) *cmdline.Command {
+	serve := c.Serve.command(p)
+	return &cmdline.Command{
+		Name:    "belfry",
+		Help:    "authentik's Events API as one small binary: an audit log, a notification inbox and a delivery engine on one SQLite file.",
+		Default: serve,
+		Flags: []*cmdline.Flag{
+			{Name: "listen", To: &c.Listen, Default: "127.0.0.1:9000", Env: "BELFRY_LISTEN", Placeholder: "HOST:PORT", Help: "Address and port to listen on."},
+			{Name: "database", To: &c.Database, Default: "belfry-data/belfry.db", Env: "BELFRY_DATABASE", Placeholder: "PATH", Help: "Path of the database file."},
+			{Name: "log-level", To: &c.LogLevel, Default: "info", Env: "BELFRY_LOG_LEVEL", Placeholder: "LEVEL", Help: "debug, info, warn or error."},
+			{Name: "trusted-proxies", To: &c.TrustedProxies, Env: "BELFRY_TRUSTED_PROXIES", Placeholder: "CIDR,…",
+				Help: "Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count."},
+		},
+		Commands: []*cmdline.Command{
+			serve,
+			{Name: "token", Help: "Create, list and revoke tokens.", Commands: []*cmdline.Command{
+				new(tokenCreate).command(p),
+				{Name: "list", Help: "List all tokens, without their keys.", Run: func() error { return listTokens(p) }},
+				new(tokenRevoke).command(p),
+			}},
+			{Name: "user", Help: "Create users and set passwords.", Commands: []*cmdline.Command{
+				new(userCreate).command(p),
+				new(userPassword).command(p),
+			}},
+			{Name: "healthcheck", Help: "Exit 0 when the server at --listen is ready.", Run: func() error { return checkHealth(p) }},
+			{Name: "version", Help: "Print the version.", Run: func() error { return printVersion(p) }},
+		},
+	}
 }
 
 // process is what a command works with: the world outside, replaced in tests.
@@ -75,45 +99,7 @@ func main() {
 
 // run is the whole program; it answers the exit status: 0, 1 for what failed, 2 for a wrong command line.
 func run(p *process, args []string) int {
-	var c cli
-	parser, err := kong.New(&c, kong.Name("belfry"), kong.Writers(p.out, p.errs), kong.UsageOnError(),
-		kong.Description("authentik's Events API as one small binary: an audit log, a notification inbox and a delivery engine on one SQLite file."),
-		kong.Exit(func(status int) { panic(exit(status)) }))
-	if err != nil {
-		return fail(p, err)
-	}
-	return finish(p, func() error {
-		command, err := parser.Parse(args)
-		if err != nil {
-			return usageError{err}
-		}
-		if p.config, err = c.settings(p, command.Command()); err != nil {
-			return usageError{err}
-		}
-		p.log = newLogger(p.errs, p.config.level)
-		warnUnknown(p)
-		return command.Run(p)
-	})
-}
-
-// exit is how kong ends the program after --help.
-type exit int
-
-// usageError is a mistake in the command line or the environment.
-type usageError struct{ error }
-
-// finish runs work and turns its end into an exit status.
-func finish(p *process, work func() error) (status int) {
-	defer func() {
-		if e := recover(); e != nil {
-			code, ok := e.(exit)
-			if !ok {
-				panic(e)
-			}
-			status = int(code)
-		}
-	}()
-	err := work()
+	err := runCommand(p, args)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -124,18 +110,34 @@ func finish(p *process, work func() error) (status int) {
 		fmt.Fprintf(p.errs, "belfry: %v\nSee belfry --help.\n", err)
 		return 2
 	}
-	return fail(p, err)
-}
-
-func fail(p *process, err error) int {
 	fmt.Fprintf(p.errs, "belfry: %v\n", err)
 	return 1
 }
 
-type versionCommand struct{}
+// usageError is a mistake in the command line or the environment.
+type usageError struct{ error }
 
-// Run prints the version of Belfry, and of the API it serves.
-func (versionCommand) Run(p *process) error {
+// runCommand reads the command line and the settings, and does what they say.
+func runCommand(p *process, args []string) error {
+	var c cli
+	program := c.commands(p)
+	call, err := program.Parse(args, p.env)
+	if err != nil {
+		return usageError{err}
+	}
+	if call.Help {
+		return call.WriteHelp(p.out, cmdline.Width(p.out, p.env))
+	}
+	if p.config, err = c.settings(p, call.Name()); err != nil {
+		return usageError{err}
+	}
+	p.log = newLogger(p.errs, p.config.level)
+	warnUnknown(p, program.Variables())
+	return call.Run()
+}
+
+// printVersion prints the version of Belfry, and of the API it serves.
+func printVersion(p *process) error {
 	_, err := fmt.Fprintf(p.out, "belfry %s (API of authentik %s)\n", buildVersion(), compatible)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"belfry/internal/cmdline"
 	"belfry/internal/identity"
 )
 
@@ -26,14 +27,20 @@ const (
 	stopTime = 8 * time.Second
 )
 
+// serveCommand is the server's own flags.
 type serveCommand struct {
 	outboundFlags
-	Demo bool `help:"Fill a new database with invented people, rules and two months of events." env:"BELFRY_DEMO"`
+	Demo bool
 }
 
-// Run serves until it is told to stop: streams first, then HTTP, then the worker, which has claimed nothing more since it was told,
+func (c *serveCommand) command(p *process) *cmdline.Command {
+	demo := &cmdline.Flag{Name: "demo", To: &c.Demo, Env: "BELFRY_DEMO", Help: "Fill a new database with invented people, rules and two months of events."}
+	return &cmdline.Command{Name: "serve", Help: "Serve the API and the admin page (the default).", Flags: append(c.flags(), demo), Run: func() error { return c.run(p) }}
+}
+
+// run serves until it is told to stop: streams first, then HTTP, then the worker, which has claimed nothing more since it was told,
 // then retention, then the database, so that all that was begun is finished. The port is taken first: a start that fails for it makes no database, whose token nobody saw.
-func (c serveCommand) Run(p *process) (err error) {
+func (c *serveCommand) run(p *process) (err error) {
 	listener, err := net.Listen("tcp", p.config.listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", p.config.listen, err)
@@ -217,10 +224,8 @@ func reachable(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-type healthcheckCommand struct{}
-
-// Run asks the server at --listen whether it is ready.
-func (healthcheckCommand) Run(p *process) error {
+// checkHealth asks the server at --listen whether it is ready.
+func checkHealth(p *process) error {
 	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Second)
 	defer cancel()
 	url := "http://" + reachable(p.config.listen) + "/-/health/ready/"

@@ -123,19 +123,15 @@ func secret(p *process, name string) (value, shown string, err error) {
 	return value, "$(cat " + quoteShell(file) + ")", nil
 }
 
-// knownVariables are the environment variables with Belfry's prefix that mean something.
-var knownVariables = []string{
-	"BELFRY_LISTEN", "BELFRY_DATABASE", "BELFRY_LOG_LEVEL", "BELFRY_DEMO", "BELFRY_TRUSTED_PROXIES",
-	"BELFRY_BOOTSTRAP_TOKEN", "BELFRY_BOOTSTRAP_TOKEN_FILE",
-	"BELFRY_OUTBOUND_ALLOW", "BELFRY_OUTBOUND_CA_FILE", "BELFRY_SMTP_HOST", "BELFRY_SMTP_PORT", "BELFRY_SMTP_ENCRYPTION",
-	"BELFRY_SMTP_USERNAME", "BELFRY_SMTP_PASSWORD", "BELFRY_SMTP_PASSWORD_FILE", "BELFRY_SMTP_FROM",
-}
+// secretVariables are the environment variables with Belfry's prefix that have no flag.
+var secretVariables = []string{"BELFRY_BOOTSTRAP_TOKEN", "BELFRY_BOOTSTRAP_TOKEN_FILE", "BELFRY_SMTP_PASSWORD", "BELFRY_SMTP_PASSWORD_FILE"}
 
 // warnUnknown warns of variables that look like settings and are none: most are misspelt.
-func warnUnknown(p *process) {
+func warnUnknown(p *process, known []string) {
+	known = slices.Concat(known, secretVariables)
 	for _, variable := range p.names() {
 		name, _, _ := strings.Cut(variable, "=")
-		if strings.HasPrefix(name, "BELFRY_") && !strings.HasPrefix(name, "BELFRY_TEST_") && !slices.Contains(knownVariables, name) {
+		if strings.HasPrefix(name, "BELFRY_") && !strings.HasPrefix(name, "BELFRY_TEST_") && !slices.Contains(known, name) {
 			p.log.Warn("an environment variable is not known and has no effect", "name", name)
 		}
 	}

@@ -8,18 +8,29 @@ import (
 	"strconv"
 	"strings"
 
+	"belfry/internal/cmdline"
 	"belfry/internal/outbound"
 )
 
 // outboundFlags say where deliveries may go and how mail is sent.
 type outboundFlags struct {
-	OutboundAllow  string `help:"Which addresses webhooks may reach: of external, private, shared, loopback, link-local, any, with commas between." default:"external,private" env:"BELFRY_OUTBOUND_ALLOW" placeholder:"CLASSES"`
-	OutboundCAFile string `name:"outbound-ca-file" help:"Certificates in PEM form that vouch for receivers and the mail server, beside the system's." env:"BELFRY_OUTBOUND_CA_FILE" placeholder:"PATH"`
-	SMTPHost       string `name:"smtp-host" help:"Mail server; without one no mail is sent." env:"BELFRY_SMTP_HOST" placeholder:"HOST"`
-	SMTPPort       string `name:"smtp-port" help:"Its port: 587, 465 or 25 unless given, as the encryption has it." env:"BELFRY_SMTP_PORT" placeholder:"PORT"`
-	SMTPEncryption string `name:"smtp-encryption" help:"starttls, tls or none." default:"starttls" env:"BELFRY_SMTP_ENCRYPTION" placeholder:"KIND"`
-	SMTPUsername   string `name:"smtp-username" help:"Who signs in at the mail server; the password is in BELFRY_SMTP_PASSWORD." env:"BELFRY_SMTP_USERNAME" placeholder:"NAME"`
-	SMTPFrom       string `name:"smtp-from" help:"Whom mail is from, such as \"Belfry <belfry@example.org>\"." env:"BELFRY_SMTP_FROM" placeholder:"ADDRESS"`
+	OutboundAllow, OutboundCAFile                              string
+	SMTPHost, SMTPPort, SMTPEncryption, SMTPUsername, SMTPFrom string
+}
+
+// flags are how they are given.
+func (f *outboundFlags) flags() []*cmdline.Flag {
+	return []*cmdline.Flag{
+		{Name: "outbound-allow", To: &f.OutboundAllow, Default: "external,private", Env: "BELFRY_OUTBOUND_ALLOW", Placeholder: "CLASSES",
+			Help: "Which addresses webhooks may reach: of external, private, shared, loopback, link-local, any, with commas between."},
+		{Name: "outbound-ca-file", To: &f.OutboundCAFile, Env: "BELFRY_OUTBOUND_CA_FILE", Placeholder: "PATH",
+			Help: "Certificates in PEM form that vouch for receivers and the mail server, beside the system's."},
+		{Name: "smtp-host", To: &f.SMTPHost, Env: "BELFRY_SMTP_HOST", Placeholder: "HOST", Help: "Mail server; without one no mail is sent."},
+		{Name: "smtp-port", To: &f.SMTPPort, Env: "BELFRY_SMTP_PORT", Placeholder: "PORT", Help: "Its port: 587, 465 or 25 unless given, as the encryption has it."},
+		{Name: "smtp-encryption", To: &f.SMTPEncryption, Default: "starttls", Env: "BELFRY_SMTP_ENCRYPTION", Placeholder: "KIND", Help: "starttls, tls or none."},
+		{Name: "smtp-username", To: &f.SMTPUsername, Env: "BELFRY_SMTP_USERNAME", Placeholder: "NAME", Help: "Who signs in at the mail server; the password is in BELFRY_SMTP_PASSWORD."},
+		{Name: "smtp-from", To: &f.SMTPFrom, Env: "BELFRY_SMTP_FROM", Placeholder: "ADDRESS", Help: "Whom mail is from, such as \"Belfry <belfry@example.org>\"."},
+	}
 }
 
 // mistakes collects what is wrong with flags.

@@ -16,8 +16,10 @@ import (
 
 // Def is one line of a serializer: how a field of M is answered, and how it is read into P.
 // Its makers take get and in, either of which may be nil: a field without in is read-only, one without get is write-only.
+// There is one maker of each for every pair of M and P, so what they need not know of M and P is not done in them:
+// it would stand in the program more than a hundred times.
 type Def[M, P any] struct {
-	Info  Info
+	Info  *Info
 	write func(dst []byte, m *M) []byte
 	read  func(p *P, in input)
 
@@ -41,35 +43,37 @@ func (in input) fail(messages ...string) {
 
 // define makes a Def out of its parts: format appends what get answers, parse reads what in receives and
 // says what is wrong with it. Options may overrule info.
-func define[M, P, G, T any](info Info, opts []Option, get func(*M) G, format func([]byte, G) []byte,
+func define[M, P, G, T any](info *Info, opts []Option, get func(*M) G, format func([]byte, G) []byte,
 	in func(*P) *Field[T], parse func(*Info, value) (T, []string)) Def[M, P] {
-	def := declare[M, P](info, opts, get != nil, in != nil)
+	def := Def[M, P]{Info: declare(info, opts, get != nil, in != nil)}
 	if get != nil {
 		def.write = func(dst []byte, m *M) []byte { return format(dst, get(m)) }
 	}
 	if in != nil {
-		def.read = func(p *P, member input) {
-			field := in(p)
-			if !begin(&def.Info, field, member) {
-				return
-			}
-			v, wrong := parse(&def.Info, member.value)
-			member.fail(wrong...)
-			if len(wrong) == 0 {
-				field.Value = v
-			}
-		}
+		def.read = func(p *P, member input) { in(p).receive(member, info, parse) }
 	}
 	return def
 }
 
-// declare makes a Def that neither reads nor writes yet.
-func declare[M, P any](info Info, opts []Option, written, read bool) Def[M, P] {
+// receive takes what parse makes of a member, or what is wrong with it.
+func (f *Field[T]) receive(member input, info *Info, parse func(*Info, value) (T, []string)) {
+	if !begin(info, f, member) {
+		return
+	}
+	v, wrong := parse(info, member.value)
+	member.fail(wrong...)
+	if len(wrong) == 0 {
+		f.Value = v
+	}
+}
+
+// declare settles what a field is: what its maker says of it, and then its options.
+func declare(info *Info, opts []Option, written, read bool) *Info {
 	info.ReadOnly, info.WriteOnly = !read, !written
 	for _, opt := range opts {
-		opt(&info)
+		opt(info)
 	}
-	return Def[M, P]{Info: info}
+	return info
 }
 
 // begin marks the field as sent and settles null; it reports whether there is a value to read.
@@ -118,95 +122,94 @@ func appendJSON(dst []byte, v JSON) []byte {
 
 // Text is a string; white space around it is trimmed unless KeepSpace.
 func Text[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string"}, opts, get, AppendString, in, parseText)
+	return define(&Info{Name: name, Type: "string"}, opts, get, AppendString, in, parseText)
 }
 
 // NullText is a string or null.
 func NullText[M, P any](name string, get func(*M) *string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Nullable: true}, opts, get, orNull(AppendString), in, parseText)
+	return define(&Info{Name: name, Type: "string", Nullable: true}, opts, get, orNull(AppendString), in, parseText)
 }
 
 // Slug is text that matches [-a-zA-Z0-9_]+.
 func Slug[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "slug"}, opts, get, AppendString, in, textThat(validSlug, msgSlug))
+	return define(&Info{Name: name, Type: "string", Format: "slug"}, opts, get, AppendString, in, textThat(validSlug, msgSlug))
 }
 
 // Email is an e-mail address ("" with AllowBlank).
 func Email[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "email"}, opts, get, AppendString, in, textThat(validEmail, msgEmail))
+	return define(&Info{Name: name, Type: "string", Format: "email"}, opts, get, AppendString, in, textThat(validEmail, msgEmail))
 }
 
 // URL is a URL as Django's validator without the domain check takes it: http, https, ftp, ftps.
 func URL[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "uri"}, opts, get, AppendString, in, textThat(validURL, msgURL))
+	return define(&Info{Name: name, Type: "string", Format: "uri"}, opts, get, AppendString, in, textThat(validURL, msgURL))
 }
 
 // NullIP is an IPv4 or IPv6 address in normalised form, or null.
 func NullIP[M, P any](name string, get func(*M) *string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "ip", Nullable: true}, opts, get, orNull(AppendString), in, parseIP)
+	return define(&Info{Name: name, Type: "string", Format: "ip", Nullable: true}, opts, get, orNull(AppendString), in, parseIP)
 }
 
 // Choice is one of choices.
 func Choice[M, P any](name string, choices *Choices, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Choices: choices}, opts, get, AppendString, in, parseChoice)
+	return define(&Info{Name: name, Type: "string", Choices: choices}, opts, get, AppendString, in, parseChoice)
 }
 
 // NullChoice is one of choices, or null; "" is refused as DRF does.
 func NullChoice[M, P any](name string, choices *Choices, get func(*M) *string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Choices: choices, Nullable: true}, opts, get, orNull(AppendString), in, parseChoice)
+	return define(&Info{Name: name, Type: "string", Choices: choices, Nullable: true}, opts, get, orNull(AppendString), in, parseChoice)
 }
 
 // Bool is a boolean, in all of DRF's spellings.
 func Bool[M, P any](name string, get func(*M) bool, in func(*P) *Field[bool], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "boolean"}, opts, get, appendBool, in, parseBool)
+	return define(&Info{Name: name, Type: "boolean"}, opts, get, appendBool, in, parseBool)
 }
 
 // Int is an integer, within int64 where no Range is given.
 func Int[M, P any](name string, get func(*M) int64, in func(*P) *Field[int64], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "integer"}, opts, get, appendInt, in, parseInteger)
+	return define(&Info{Name: name, Type: "integer"}, opts, get, appendInt, in, parseInteger)
 }
 
 // Float is a read-only number, written with a fraction always, as Python does.
 func Float[M, P any](name string, get func(*M) float64, opts ...Option) Def[M, P] {
-	return define[M, P](Info{Name: name, Type: "number", Format: "double"}, opts, get, appendFloat, nil, parseInteger)
+	return define[M, P](&Info{Name: name, Type: "number", Format: "double"}, opts, get, appendFloat, nil, parseInteger)
 }
 
 // Time is a moment, UTC microseconds.
 func Time[M, P any](name string, get func(*M) int64, in func(*P) *Field[int64], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "date-time"}, opts, get, appendQuotedTime, in, parseMoment)
+	return define(&Info{Name: name, Type: "string", Format: "date-time"}, opts, get, appendQuotedTime, in, parseMoment)
 }
 
 // NullTime is a moment or null.
 func NullTime[M, P any](name string, get func(*M) *int64, in func(*P) *Field[int64], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "date-time", Nullable: true}, opts, get, orNull(appendQuotedTime), in, parseMoment)
+	return define(&Info{Name: name, Type: "string", Format: "date-time", Nullable: true}, opts, get, orNull(appendQuotedTime), in, parseMoment)
 }
 
 // Any is any JSON value but null (JSONField).
 func Any[M, P any](name string, get func(*M) JSON, in func(*P) *Field[JSON], opts ...Option) Def[M, P] {
-	return define(Info{Name: name}, opts, get, appendJSON, in, parseAny)
+	return define(&Info{Name: name}, opts, get, appendJSON, in, parseAny)
 }
 
 // Object is a JSON object (Expected a dictionary of items but got type …).
 func Object[M, P any](name string, get func(*M) JSON, in func(*P) *Field[JSON], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "object"}, opts, get, appendJSON, in, parseObject)
+	return define(&Info{Name: name, Type: "object"}, opts, get, appendJSON, in, parseObject)
 }
 
 // UUID is a read-only uuid, such as a pk.
 func UUID[M, P any](name string, get func(*M) string, opts ...Option) Def[M, P] {
-	return define[M, P](Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, nil, parseText)
+	return define[M, P](&Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, nil, parseText)
 }
 
 // GivenUUID is a uuid that a body may bring, in any form that Python's UUID takes.
 func GivenUUID[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return define(Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, in, parseUUID)
+	return define(&Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, in, parseUUID)
 }
 
 // NullUUIDs is a read-only list of uuids and nulls.
 func NullUUIDs[M, P any](name string, get func(*M) []uuid.NullUUID, opts ...Option) Def[M, P] {
-	info := Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid", Nullable: true}}
-	def := declare[M, P](info, opts, true, false)
-	def.write = func(dst []byte, m *M) []byte { return appendEach(dst, get(m), appendNullUUID) }
-	return def
+	info := &Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid", Nullable: true}}
+	return Def[M, P]{Info: declare(info, opts, true, false),
+		write: func(dst []byte, m *M) []byte { return appendEach(dst, get(m), appendNullUUID) }}
 }
 
 func appendNullUUID(dst []byte, id uuid.NullUUID) []byte {

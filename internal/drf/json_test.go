@@ -103,7 +103,7 @@ func TestASerializerDescribesItself(t *testing.T) {
 			seen++
 			info.Name = f.Info.Name
 			// Functions cannot be compared; that the choices are the same is all there is to see.
-			if diff := cmp.Diff(info, f.Info, cmp.Comparer(func(a, b *Choices) bool { return a == b }), cmp.AllowUnexported(Info{})); diff != "" {
+			if diff := cmp.Diff(info, *f.Info, cmp.Comparer(func(a, b *Choices) bool { return a == b }), cmp.AllowUnexported(Info{})); diff != "" {
 				t.Error(diff)
 			}
 		}

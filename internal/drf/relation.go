@@ -10,38 +10,39 @@ import (
 // Ref is a relation by uuid: malformed is refused here, existence is the store's to check. null and "" are
 // null where allowed by Nullable(), else refused.
 func Ref[M, P any](name string, get func(*M) *string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
-	return blankIsNull(define(Info{Name: name, Type: "string", Format: "uuid"}, opts, get, orNull(AppendString), in,
+	return blankIsNull(define(&Info{Name: name, Type: "string", Format: "uuid"}, opts, get, orNull(AppendString), in,
 		func(_ *Info, v value) (string, []string) { return parseUUIDRef(v) }))
 }
 
 // Refs is a list of relations by uuid. One bad member fails the list, with the first error only.
 func Refs[M, P any](name string, get func(*M) []string, in func(*P) *Field[[]string], opts ...Option) Def[M, P] {
-	info := Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid"}}
+	info := &Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid"}}
 	return define(info, opts, get, appendStrings, in, listOf(parseUUIDRef))
 }
 
 // IntRef is a relation by integer pk (users); wrong type: Incorrect type. Expected pk value, received str.
 func IntRef[M, P any](name string, get func(*M) *int64, in func(*P) *Field[int64], opts ...Option) Def[M, P] {
-	return blankIsNull(define(Info{Name: name, Type: "integer"}, opts, get, orNull(appendInt), in,
+	return blankIsNull(define(&Info{Name: name, Type: "integer"}, opts, get, orNull(appendInt), in,
 		func(_ *Info, v value) (int64, []string) { return parseIntRef(v) }))
 }
 
 // IntRefs is a list of relations by integer pk.
 func IntRefs[M, P any](name string, get func(*M) []int64, in func(*P) *Field[[]int64], opts ...Option) Def[M, P] {
-	info := Info{Name: name, Type: "array", Items: &Info{Type: "integer"}}
+	info := &Info{Name: name, Type: "array", Items: &Info{Type: "integer"}}
 	return define(info, opts, get, appendInts, in, listOf(parseIntRef))
 }
 
 // Strings is a list of choices (scopes), or of any text where choices is nil. Errors stand under the index of the member.
 func Strings[M, P any](name string, choices *Choices, get func(*M) []string, in func(*P) *Field[[]string], opts ...Option) Def[M, P] {
 	item := &Info{Type: "string", Choices: choices}
-	def := declare[M, P](Info{Name: name, Type: "array", Items: item}, opts, get != nil, in != nil)
+	info := declare(&Info{Name: name, Type: "array", Items: item}, opts, get != nil, in != nil)
+	def := Def[M, P]{Info: info}
 	if get != nil {
 		def.write = func(dst []byte, m *M) []byte { return appendStrings(dst, get(m)) }
 	}
 	if in != nil {
 		def.read = func(p *P, member input) {
-			if field := in(p); begin(&def.Info, field, member) {
+			if field := in(p); begin(info, field, member) {
 				field.Value = readStrings(item, member)
 			}
 		}
@@ -84,7 +85,8 @@ func readStrings(item *Info, in input) []string {
 
 // Nested is an object with a serializer of its own; get answers nil for null. in may be nil.
 func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, in func(*P) *Field[Q], opts ...Option) Def[M, P] {
-	def := declare[M, P](Info{Name: name, Type: "object", Ref: of.shape}, opts, get != nil, in != nil)
+	info := declare(&Info{Name: name, Type: "object", Ref: of.shape}, opts, get != nil, in != nil)
+	def := Def[M, P]{Info: info}
 	if get != nil {
 		def.write = func(dst []byte, m *M) []byte {
 			if n := get(m); n != nil {
@@ -95,7 +97,7 @@ func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, 
 	}
 	if in != nil {
 		def.read = func(p *P, member input) {
-			if field := in(p); begin(&def.Info, field, member) {
+			if field := in(p); begin(info, field, member) {
 				inner := of.decode(member.value, member.members(), member.mode)
 				field.Value = inner.Patch
 				member.errs.Nest(member.name, inner.errs)
@@ -107,8 +109,8 @@ func Nested[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) *N, 
 
 // NestedList is a read-only list of objects; nil is answered as null.
 func NestedList[M, P, N, Q any](name string, of *Serializer[N, Q], get func(*M) []N, opts ...Option) Def[M, P] {
-	info := Info{Name: name, Type: "array", Items: &Info{Type: "object", Ref: of.shape}}
-	def := declare[M, P](info, opts, true, false)
+	info := declare(&Info{Name: name, Type: "array", Items: &Info{Type: "object", Ref: of.shape}}, opts, true, false)
+	def := Def[M, P]{Info: info}
 	def.write = func(dst []byte, m *M) []byte {
 		rows := get(m)
 		if rows == nil {

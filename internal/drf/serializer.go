@@ -12,27 +12,28 @@ type Serializer[M, P any] struct {
 	Name   string // in the schema: Event, NotificationRule, …
 	Fields []Def[M, P]
 
+	table
+}
+
+// table is what there is to know of a serializer's fields without their types.
+type table struct {
 	order []string       // names and later names, as they are answered
 	keys  map[string]int // name or later name → index of its field
 	shape *Shape
 }
 
 // Shape is the serializer as data, for whoever describes it. It is not to be changed.
-func (s *Serializer[M, P]) Shape() *Shape { return s.shape }
+func (t *table) Shape() *Shape { return t.shape }
 
 // NewSerializer makes a serializer; it panics on a table that contradicts itself.
 func NewSerializer[M, P any](name string, fields ...Def[M, P]) *Serializer[M, P] {
-	s := &Serializer[M, P]{Name: name, Fields: fields, keys: make(map[string]int), shape: &Shape{Name: name}}
-	for i, f := range fields {
-		if problem := f.contradiction(); problem != "" {
-			panic(fmt.Sprintf("drf: %s.%s %s", name, f.Info.Name, problem))
-		}
-		s.shape.Fields = append(s.shape.Fields, f.Info)
-		s.claim(f.Info.Name, i)
-		s.Fields[i].key = key(f.Info.Name)
+	s := &Serializer[M, P]{Name: name, Fields: fields, table: table{keys: make(map[string]int), shape: &Shape{Name: name}}}
+	for i := range fields {
+		f := &s.Fields[i]
+		s.add(i, f.Info)
+		f.key = key(f.Info.Name)
 		if f.Info.Alias != "" {
-			s.claim(f.Info.Alias, i)
-			s.Fields[i].alias = key(f.Info.Alias)
+			f.alias = key(f.Info.Alias)
 		}
 	}
 	return s
@@ -41,9 +42,21 @@ func NewSerializer[M, P any](name string, fields ...Def[M, P]) *Serializer[M, P]
 // key is the name of a member as it is answered.
 func key(name string) []byte { return append(AppendString(nil, name), ':') }
 
+// add takes the next field in.
+func (t *table) add(at int, info *Info) {
+	if problem := info.contradiction(); problem != "" {
+		panic(fmt.Sprintf("drf: %s.%s %s", t.shape.Name, info.Name, problem))
+	}
+	t.shape.Fields = append(t.shape.Fields, *info)
+	t.claim(info.Name, at)
+	if info.Alias != "" {
+		t.claim(info.Alias, at)
+	}
+}
+
 // contradiction says what is wrong with a line of the table, or "".
-func (d Def[M, P]) contradiction() string {
-	switch i := d.Info; {
+func (i *Info) contradiction() string {
+	switch {
 	case i.Name == "":
 		return "has no name"
 	case i.ReadOnly && i.WriteOnly:
@@ -55,12 +68,12 @@ func (d Def[M, P]) contradiction() string {
 }
 
 // claim gives a key to a field.
-func (s *Serializer[M, P]) claim(key string, field int) {
-	if _, taken := s.keys[key]; taken {
-		panic(fmt.Sprintf("drf: %s has two fields %s", s.Name, key))
+func (t *table) claim(key string, field int) {
+	if _, taken := t.keys[key]; taken {
+		panic(fmt.Sprintf("drf: %s has two fields %s", t.shape.Name, key))
 	}
-	s.keys[key] = field
-	s.order = append(s.order, key)
+	t.keys[key] = field
+	t.order = append(t.order, key)
 }
 
 // Input is a decoded body and what is wrong with it. A handler asks for the errors once it knows that the

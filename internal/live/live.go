@@ -1,27 +1,39 @@
 // Package live fans hints of what has changed out to the readers in this process. A hint says where to look again and
-// carries nothing of the object itself. Nobody who publishes ever waits for a reader: what a reader has not taken yet is
-// kept for it in bounded space, and becomes coarser where it would grow.
+// carries nothing of the object itself. Nobody who publishes ever waits for a reader, or pays for how many there are:
+// what is published within a while is gathered, handed to all readers at once, and encoded once for all who may see the
+// same. What a reader has not taken yet is kept for it in bounded space, and becomes coarser where it would grow.
 package live
 
 import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Bounds on what readers can hold.
 const (
-	maxReaders = 500 // in all
-	maxOwned   = 16  // of one user
-	maxIDs     = 100 // of one kind that wait for a reader; of more, only the kind is said
+	maxReaders = 2000 // in all
+	maxOwned   = 16   // of one user
+	maxIDs     = 100  // of one kind that wait for a reader; of more, only the kind is said
+	maxBatches = 8    // that wait for a reader as they are; more are made one
 )
 
 // Hint says that an object has changed.
 type Hint struct {
 	Kind  string `json:"kind"` // event, notification, rule, …
 	ID    string `json:"id"`   // its key, "" for many of the kind
-	Owner int64  `json:"-"`    // the user whose it is, 0 where that is nobody
+	Owner int64  `json:"-"`    // the user whose it is, who alone is told; 0 where it is for all who may see the kind
 }
+
+// Audience are all readers who may see the same of what is nobody's own. Each is made once.
+type Audience struct{ sees func(kind string) bool }
+
+// NewAudience makes the audience of those who may see some kinds.
+func NewAudience(sees func(kind string) bool) *Audience { return &Audience{sees: sees} }
+
+// Sees reports whether the audience may see a kind.
+func (a *Audience) Sees(kind string) bool { return a.sees(kind) }
 
 // Reason is why a reader gets no more hints, "" while it does.
 type Reason string
@@ -42,50 +54,99 @@ var (
 
 // Hub knows the readers. Its methods may be called from any goroutine.
 type Hub struct {
-	mu      sync.Mutex
-	readers []*Reader // oldest first
-	closed  bool
+	gather time.Duration
+	encode func([]Hint) string
+
+	mu        sync.Mutex
+	readers   []*Reader     // oldest first
+	users     map[int64]int // how many of them each user has
+	batch     *batch        // what was published since the last hand-over; nil for nothing
+	gathering bool          // deliver is going to be called
+	closed    bool
 }
 
-// NewHub makes a hub without readers.
-func NewHub() *Hub { return &Hub{} }
+// NewHub makes a hub without readers, which tells at once what is published within so long a time, in the form that
+// encode makes of it.
+func NewHub(gather time.Duration, encode func([]Hint) string) *Hub {
+	return &Hub{gather: gather, encode: encode, users: map[int64]int{}}
+}
 
-// Subscribe lets a reader of a user in, for the hints that it wants. Where the user has too many, the oldest gives way.
-func (h *Hub) Subscribe(user int64, wants func(Hint) bool) (*Reader, error) {
+// Subscribe lets a reader of a user in, for what is the user's own and what the audience may see, from now on. Where
+// the user has too many, the oldest gives way.
+func (h *Hub) Subscribe(user int64, audience *Audience) (*Reader, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return nil, ErrClosed
 	}
-	var owned []*Reader
-	for _, r := range h.readers {
-		if r.user == user {
-			owned = append(owned, r)
-		}
-	}
-	if len(owned) >= maxOwned {
-		owned[0].end(Replaced)
-		h.remove(owned[0])
+	if h.users[user] >= maxOwned {
+		oldest := h.readers[slices.IndexFunc(h.readers, func(r *Reader) bool { return r.user == user })]
+		oldest.end(Replaced)
+		h.remove(oldest)
 	}
 	if len(h.readers) >= maxReaders {
 		return nil, ErrFull
 	}
-	r := &Reader{hub: h, user: user, wants: wants, changed: make(chan struct{}, 1), pending: map[string][]string{}}
+	h.handOver() // what was published before is not for the new one
+	r := &Reader{hub: h, user: user, audience: audience, changed: make(chan struct{}, 1)}
 	h.readers = append(h.readers, r)
+	h.users[user]++
 	return r, nil
 }
 
+// remove forgets a reader, if it is still known.
 func (h *Hub) remove(r *Reader) {
-	h.readers = slices.DeleteFunc(h.readers, func(other *Reader) bool { return other == r })
+	i := slices.Index(h.readers, r)
+	if i < 0 {
+		return
+	}
+	h.readers = slices.Delete(h.readers, i, i+1)
+	if h.users[r.user]--; h.users[r.user] == 0 {
+		delete(h.users, r.user)
+	}
 }
 
-// Publish keeps hints for the readers that want them. It never waits for one.
+// Publish keeps hints for the readers. It never waits for one.
 func (h *Hub) Publish(hints ...Hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, r := range h.readers {
-		r.add(hints)
+	for _, hint := range hints {
+		if len(h.readers) == 0 || hint.Owner != 0 && h.users[hint.Owner] == 0 {
+			continue // for nobody
+		}
+		if h.batch == nil {
+			h.batch = &batch{}
+		}
+		h.batch.add(hint)
+		if !h.gathering {
+			h.gathering = true
+			time.AfterFunc(h.gather, h.deliver)
+		}
 	}
+}
+
+// deliver ends the gathering: all readers for whom something waits are told so.
+func (h *Hub) deliver() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gathering = false
+	h.handOver()
+	for _, r := range h.readers {
+		r.told()
+	}
+}
+
+// handOver keeps what was gathered so far for those whom it concerns.
+func (h *Hub) handOver() {
+	if h.batch == nil {
+		return
+	}
+	for _, r := range h.readers {
+		if h.batch.concerns(r) {
+			r.keep(h.batch)
+		}
+	}
+	h.batch = nil
 }
 
 // Wake makes every reader look up, whether there is something for it or not: what it may know could have changed.
@@ -112,89 +173,6 @@ func (h *Hub) Close() {
 	for _, r := range h.readers {
 		r.end(Stopping)
 	}
-	h.readers = nil
-}
-
-// Reader takes hints. It is for one goroutine.
-type Reader struct {
-	hub     *Hub
-	user    int64
-	wants   func(Hint) bool
-	changed chan struct{} // holds one signal
-
-	mu      sync.Mutex
-	kinds   []string            // of what waits, in the order in which they came
-	pending map[string][]string // their ids; nil for many
-	reason  Reason
-}
-
-// Changed signals that there is something to take.
-func (r *Reader) Changed() <-chan struct{} { return r.changed }
-
-// Take answers the hints that wait, each once, and why there will be no more.
-func (r *Reader) Take() (hints []Hint, reason Reason) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	hints = []Hint{}
-	for _, kind := range r.kinds {
-		ids := r.pending[kind]
-		if ids == nil {
-			ids = []string{""}
-		}
-		for _, id := range ids {
-			hints = append(hints, Hint{Kind: kind, ID: id})
-		}
-	}
-	r.kinds = nil
-	clear(r.pending)
-	return hints, r.reason
-}
-
-// Close lets the reader go.
-func (r *Reader) Close() {
-	r.hub.mu.Lock()
-	defer r.hub.mu.Unlock()
-	r.hub.remove(r)
-}
-
-func (r *Reader) add(hints []Hint) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, hint := range hints {
-		if r.wants(hint) {
-			r.keep(hint)
-			r.wake()
-		}
-	}
-}
-
-// keep adds a hint to what waits.
-func (r *Reader) keep(hint Hint) {
-	ids, waits := r.pending[hint.Kind]
-	switch {
-	case !waits:
-		r.kinds = append(r.kinds, hint.Kind)
-		ids = []string{}
-	case ids == nil || slices.Contains(ids, hint.ID):
-		return
-	}
-	if hint.ID == "" || len(ids) >= maxIDs {
-		r.pending[hint.Kind] = nil
-		return
-	}
-	r.pending[hint.Kind] = append(ids, hint.ID)
-}
-
-func (r *Reader) end(reason Reason) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.reason = reason
-	r.wake()
-}
-
-func (r *Reader) wake() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
+	h.readers, h.batch = nil, nil
+	clear(h.users)
 }

@@ -450,11 +450,28 @@ This email was sent from the notification transport chat.
 	if got := parts["text/plain"]; got != want {
 		t.Errorf("want %s\n got %s", want, got)
 	}
-	for _, want := range []string{"<h1", ">login_failed</h1>", ">mallory failed to log in from 10.0.0.1</p>", ">stage</th>", ">password &lt;b&gt;</td>", "<code>chat</code>"} {
-		if !strings.Contains(parts["text/html"], want) {
-			t.Errorf("%s is not in %s", want, parts["text/html"])
-		}
+	want = `<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>login_failed</title></head>
+<body style="font-family: sans-serif; color: #151515">
+<h1 style="font-size: 1.25em">login_failed</h1>
+<p style="white-space: pre-wrap">mallory failed to log in from 10.0.0.1</p>
+<table style="border-collapse: collapse">
+` + row("user_email", "admin@example.org") + row("user_username", "akadmin") + row("event_user_email", "mallory@example.org") +
+		row("event_user_username", "mallory") + row("password", "********") + row("stage", "password &lt;b&gt;") + `</table>
+<p style="color: #6a6e73">This email was sent from the notification transport <code>chat</code>.</p>
+</body>
+</html>
+`
+	if got := parts["text/html"]; got != want {
+		t.Errorf("want %s\n got %s", want, got)
 	}
+}
+
+// row is a row of a mail's table.
+func row(name, value string) string {
+	return `<tr><th style="text-align: left; vertical-align: top; padding: 4px 16px 4px 0">` + name +
+		`</th><td style="white-space: pre-wrap; padding: 4px 0">` + value + "</td></tr>\n"
 }
 
 func TestMailOfAPlainUserWithoutAnEvent(t *testing.T) {

@@ -1,8 +1,8 @@
 package outbound
 
 import (
-	"embed"
-	"html/template"
+	"fmt"
+	"html"
 	"slices"
 	"strings"
 	"unicode"
@@ -10,12 +10,6 @@ import (
 
 // Mail is a message ready to be sent.
 type Mail struct{ Subject, Text, HTML string }
-
-//go:embed mail.html
-var templates embed.FS
-
-// mailTemplate knows where in the page a text stands, and escapes it for that place.
-var mailTemplate = template.Must(template.ParseFS(templates, "mail.html"))
 
 // Limits of a mail, texts in UTF-16 units: a text of the context may be as long as an event.
 const (
@@ -70,11 +64,40 @@ func (m *Message) rows() []Entry {
 
 // html is the mail for those who see it formatted. It fetches nothing and leads nowhere.
 func (p *mailPage) html() string {
-	var b strings.Builder
-	if err := mailTemplate.Execute(&b, p); err != nil {
-		panic(err) // the template and its data are ours
+	var page htmlBuilder
+	page.add(`<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>%s</title></head>
+<body style="font-family: sans-serif; color: #151515">
+<h1 style="font-size: 1.25em">%s</h1>
+`, p.Title, p.Title)
+	if p.Body != p.Title {
+		page.add(`<p style="white-space: pre-wrap">%s</p>`+"\n", p.Body)
 	}
-	return b.String()
+	page.add(`<table style="border-collapse: collapse">` + "\n")
+	for _, row := range p.Rows {
+		page.add(`<tr><th style="text-align: left; vertical-align: top; padding: 4px 16px 4px 0">%s</th>`+
+			`<td style="white-space: pre-wrap; padding: 4px 0">%s</td></tr>`+"\n", row.Name, row.Value)
+	}
+	page.add("</table>\n")
+	if p.Transport != "" {
+		page.add(`<p style="color: #6a6e73">This email was sent from the notification transport <code>%s</code>.</p>`+"\n", p.Transport)
+	}
+	page.add("</body>\n</html>\n")
+	return page.String()
+}
+
+// htmlBuilder makes a page. A page whose texts stand between tags and nowhere else needs no template that knows about
+// places; and text/template, with the reflection that it needs, would keep every exported method in the program.
+type htmlBuilder struct{ strings.Builder }
+
+// add adds a piece of markup of our own. Its texts come in the place of each %s, and cannot be more than text there.
+func (b *htmlBuilder) add(markup string, texts ...string) {
+	escaped := make([]any, len(texts))
+	for i, text := range texts {
+		escaped[i] = html.EscapeString(text)
+	}
+	fmt.Fprintf(b, markup, escaped...)
 }
 
 // text is the mail for those who see letters only.
