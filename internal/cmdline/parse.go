@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -252,7 +253,7 @@ func unknown(problem, word string, names []string) error {
 	}
 	switch len(near) {
 	case 0:
-		return fmt.Errorf("%s", problem)
+		return errors.New(problem)
 	case 1:
 		return fmt.Errorf("%s, did you mean %s?", problem, near[0])
 	}
