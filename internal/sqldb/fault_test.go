@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -253,9 +254,11 @@ func TestTheLogIsMovedIntoTheDatabase(t *testing.T) {
 	d := newDisk(t)
 	db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
 	before := d.count("sync", ".db")
-	for i := range 30 {
+	const pages = 50
+	writes := sqldb.CheckpointPages/pages + 2
+	for i := range writes {
 		err := db.Write(context.Background(), func(tx *sqldb.Tx) error {
-			_, err := tx.Exec("INSERT INTO note (name, body) VALUES ($1, $2)", string(rune('a'+i)), strings.Repeat("x", 200<<10))
+			_, err := tx.Exec("INSERT INTO note (name, body) VALUES ($1, $2)", strconv.Itoa(i), strings.Repeat("x", pages<<12))
 			return err
 		})
 		if err != nil {
@@ -263,6 +266,6 @@ func TestTheLogIsMovedIntoTheDatabase(t *testing.T) {
 		}
 	}
 	if d.count("sync", ".db") == before {
-		t.Error("30 writes of 50 pages each, and no checkpoint")
+		t.Errorf("%d writes of %d pages each, and no checkpoint", writes, pages)
 	}
 }
