@@ -27,6 +27,8 @@ type options struct {
 	connections []int
 	items       int  // notifications that one row works on
 	deliveries  bool // what is sent is measured, and nothing else
+	fill        int  // how many events a database is filled with, instead of measuring; 0 for none
+	data        string
 }
 
 func main() {
@@ -66,6 +68,8 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.DurationVar(&o.time, "time", 3*time.Second, "how long one measurement takes")
 	flags.StringVar(&o.dir, "dir", "", "a directory on the disk to measure (default: a new one in the current directory)")
 	flags.BoolVar(&o.deliveries, "deliveries", false, "measure deliveries to receivers of its own, and how little they disturb, instead of the rest")
+	flags.IntVar(&o.fill, "fill", 0, "make DIR/events-N/belfry.db, a database with so many events to measure on, instead of measuring")
+	flags.StringVar(&o.data, "data", ".", "the DIR of -fill")
 	quick := flags.Bool("quick", false, "one short run with fewer connections, to see that it works")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -73,8 +77,8 @@ func parse(args []string, errs io.Writer) (options, error) {
 	if *quick {
 		o.runs, o.time, o.connections, o.items = 1, 300*time.Millisecond, []int{1, 64}, 128
 	}
-	if flags.NArg() > 0 || o.runs < 1 || o.time <= 0 {
-		return o, fmt.Errorf("want -runs of 1 or more, -time above 0 and no other arguments")
+	if flags.NArg() > 0 || o.runs < 1 || o.time <= 0 || o.fill < 0 {
+		return o, fmt.Errorf("want -runs of 1 or more, -time above 0, -fill of 0 or more and no other arguments")
 	}
 	return o, nil
 }
@@ -84,6 +88,9 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) (err er
 	o, err := parse(args, errs)
 	if err != nil {
 		return err
+	}
+	if o.fill > 0 {
+		return fillCommand(ctx, o, errs)
 	}
 	dir, err := workDirectory(o.dir)
 	if err != nil {
