@@ -198,8 +198,14 @@ func (s *server) patchWithEvent(r *http.Request, pk string, in drf.Input[Notific
 			if current.Event, err = lockLinked(tx, current.Event); err != nil {
 				return err
 			}
+			first := current.Event == nil
 			if current.Event, err = s.recorder.commitChange(r.Context(), tx, current.Event, c); err != nil {
 				return err
+			}
+			if first {
+				if err := linkNotification(tx, &current); err != nil {
+					return err
+				}
 			}
 			in.Patch.apply(&current, time.Now().UnixMicro())
 			n = current

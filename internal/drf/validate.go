@@ -15,18 +15,19 @@ const (
 )
 
 const (
-	// letter is what may begin and end a label of a host name: Django takes all of Unicode above U+00A0.
-	letter = `[a-z0-9\x{a1}-\x{10ffff}]`
-	label  = letter + `(?:[a-z0-9\x{a1}-\x{10ffff}-]{0,61}` + letter + `)?`
+	// letter is what may begin and end a label of a host name: Django takes all of Unicode above U+00A0. Both cases stand
+	// here, because to look for the other case of all that would be work for each start.
+	letter = `[a-zA-Z0-9\x{a1}-\x{10ffff}]`
+	label  = letter + `(?:[a-zA-Z0-9\x{a1}-\x{10ffff}-]{0,61}` + letter + `)?`
 	atom   = "[-!#$%&'*+/=?^_`{}|~0-9a-z]+"
 )
 
 var (
 	slugPattern = regexp.MustCompile(`^[-a-zA-Z0-9_]+$`)
-	urlPattern  = regexp.MustCompile(`(?i)^(?:https?|ftps?)://(?:[^:@/]+(?::[^:@/]*)?@)?` +
-		`(\[[0-9a-f:.]+\]|` + label + `(?:\.` + label + `)*)(?::[0-9]{1,5})?(?:[/?#].*)?$`)
+	urlPattern  = regexp.MustCompile(`^(?i:https?|ftps?)://(?:[^:@/]+(?::[^:@/]*)?@)?` +
+		`(\[[0-9a-fA-F:.]+\]|` + label + `(?:\.` + label + `)*)(?::[0-9]{1,5})?(?:[/?#].*)?$`)
 	emailUser   = regexp.MustCompile(`(?i)^(?:` + atom + `(?:\.` + atom + `)*|"(?:[\x01-\x08\x0b\x0c\x0e-\x1f!#-\[\]-\x7f]|\\[\x01-\x09\x0b\x0c\x0e-\x7f])*")$`)
-	emailDomain = regexp.MustCompile(`(?i)^(?:` + label + `\.)+` + label + `$`)
+	emailDomain = regexp.MustCompile(`^(?:` + label + `\.)+` + label + `$`)
 )
 
 func validSlug(s string) bool { return slugPattern.MatchString(s) }
