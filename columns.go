@@ -51,6 +51,9 @@ func columnsOf(e *Event) columns {
 	return c
 }
 
+// use is which application the event is about.
+func (c *columns) use() use { return use{c.application, c.userPK} }
+
 // subjectOf is the event as rules see it.
 func subjectOf(e *Event, c *columns) rules.Subject {
 	s := rules.Subject{Action: e.Action, App: e.App, ModelApp: c.modelApp, ModelName: c.modelName, UserPK: c.userPK}

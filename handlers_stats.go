@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"belfry/internal/drf"
+	"belfry/internal/listing"
 	"belfry/internal/sqldb"
 )
 
@@ -62,21 +63,33 @@ func (s *server) volume(w http.ResponseWriter, r *http.Request) error {
 	if _, later := drf.Param(r, "history_days"); later {
 		return s.volumeByAction(w, r, q)
 	}
-	where, counted := eventFilter(q)
-	return s.writeBins(w, r, q, where, counted, volumeBins, volumeStep)
+	return s.writeBins(w, r, volumeBins, volumeStep, func(tx *sqldb.Tx) (selection, error) { return selectMatches(tx, q) })
 }
 
 // writeBins answers a chart of 2024.6, the newest bin first.
-func (s *server) writeBins(w http.ResponseWriter, r *http.Request, q *drf.Query, where sqldb.Where, counted bool, bins int, step int64) error {
+func (s *server) writeBins(w http.ResponseWriter, r *http.Request, bins int, step int64, events func(tx *sqldb.Tx) (selection, error)) error {
 	var points []point
-	err := s.readNarrowed(r.Context(), q, where, func(tx *sqldb.Tx, where sqldb.Where) (err error) {
-		points, err = countBins(tx, where, counted, bins, step)
+	err := s.readSearch(r.Context(), func(tx *sqldb.Tx) error {
+		selected, err := events(tx)
+		if err != nil {
+			return err
+		}
+		points, err = countBins(tx, selected, bins, step)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	return pointSerializer.WriteAll(w, r, points)
+}
+
+// selectMatches selects the events that q asks for, by its search too.
+func selectMatches(tx *sqldb.Tx, q *drf.Query) (selection, error) {
+	if len(q.Search) == 0 {
+		return selectEvents(tx, q)
+	}
+	where, err := narrowSearch(tx, q, eventFilter(q))
+	return selection{Selection: listing.Selection{Where: where, Paths: []sqldb.Path{{}}}}, err
 }
 
 const (
@@ -90,11 +103,14 @@ func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Q
 	if !ok {
 		days = defaultHistory
 	}
-	where, counted := eventFilter(q)
 	var counts []actionCount
-	err := s.readNarrowed(r.Context(), q, where, func(tx *sqldb.Tx, where sqldb.Where) (err error) {
+	err := s.readSearch(r.Context(), func(tx *sqldb.Tx) error {
+		selected, err := selectMatches(tx, q)
+		if err != nil {
+			return err
+		}
 		since := floorTo(tx.Now()-min(days, longestHistory)*dayMicros, hourMicros)
-		counts, err = countByAction(tx, where, counted, since)
+		counts, err = countByAction(tx, selected, since)
 		return err
 	})
 	if err != nil {
@@ -110,50 +126,53 @@ func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	where := sqldb.Where{}
-	where.Add("e.action = ?", actionOf(q))
-	query, narrowed := q.Text("query")
-	if narrowed {
+	action := actionOf(q)
+	var filters []listing.Filter
+	if query, ok := q.Text("query"); ok {
 		var narrow map[string]json.RawMessage
 		if json.Unmarshal([]byte(query), &narrow) != nil || narrow == nil || !jsontext.Value(query).IsValid() { // the latter refuses repeated keys too
 			return drf.Invalid("query", "Value must be valid JSON: an object of fields and their values.")
 		}
 		for _, name := range slices.Sorted(maps.Keys(narrow)) {
-			if err := narrowMonth(&where, name, drf.JSON(narrow[name])); err != nil {
+			f, err := monthFilter(name, drf.JSON(narrow[name]))
+			if err != nil {
 				return err
 			}
+			filters = append(filters, f)
 		}
 	}
-	return s.writeBins(w, r, q, where, !narrowed, monthBins, monthStep)
+	return s.writeBins(w, r, monthBins, monthStep, func(tx *sqldb.Tx) (selection, error) {
+		chosen, err := chooseEvents(tx, append(filters, listing.Equals("e.action", "event_action", action)))
+		return selection{chosen, actionSet{names: []string{action}}, len(filters) == 0}, err
+	})
 }
 
-// monthFilters are the fields that per_month's query may name, in Django's spelling, and their columns.
-var monthFilters = map[string]string{
-	"app": "app", "client_ip": "client_ip", "user__pk": "user_pk", "user__username": "username",
-	"context__authorized_application__pk": "application_pk", "context__model__app": "model_app",
-	"context__model__model_name": "model_name", "context__model__pk": "model_pk", "brand__name": "brand_name",
+// monthFilters are the fields that per_month's query may name, in Django's spelling, their columns, and their indexes where
+// there are some.
+var monthFilters = map[string][2]string{
+	"app": {"e.app"}, "client_ip": {"e.client_ip", "event_client_ip"}, "user__pk": {"e.user_pk"}, "user__username": {"e.username", "event_username"},
+	"context__authorized_application__pk": {"e.application_pk", "event_application_pk"}, "context__model__app": {"e.model_app"},
+	"context__model__model_name": {"e.model_name"}, "context__model__pk": {"e.model_pk", "event_model_pk"}, "brand__name": {"e.brand_name"},
 }
 
-// narrowMonth adds one condition of per_month's query.
-func narrowMonth(where *sqldb.Where, name string, asked drf.JSON) error {
+// monthFilter is one condition of per_month's query.
+func monthFilter(name string, asked drf.JSON) (listing.Filter, error) {
 	column, ok := monthFilters[name]
 	if !ok {
-		return drf.Invalid("query", "Cannot resolve the field "+drf.Repr(drf.JSON(quote(name)))+".")
+		return listing.Filter{}, drf.Invalid("query", "Cannot resolve the field "+drf.Repr(drf.JSON(quote(name)))+".")
 	}
-	if column == "user_pk" {
+	if name == "user__pk" {
 		n := integer(asked)
 		if n == nil {
-			return drf.Invalid("query", "The value of user__pk must be an integer.")
+			return listing.Filter{}, drf.Invalid("query", "The value of user__pk must be an integer.")
 		}
-		where.Add("e.user_pk = ?", *n)
-		return nil
+		return listing.Equals(column[0], column[1], *n), nil
 	}
 	value := textOrInteger(asked)
 	if value == nil || strings.Contains(*value, "\x00") {
-		return drf.Invalid("query", "The value of "+name+" must be a string without null characters.")
+		return listing.Filter{}, drf.Invalid("query", "The value of "+name+" must be a string without null characters.")
 	}
-	where.Add("e."+column+" = ?", *value)
-	return nil
+	return listing.Equals(column[0], column[1], *value), nil
 }
 
 // stats counts people, and events since some moments. People are those of all the events that the filters let pass.
@@ -166,15 +185,18 @@ func (s *server) stats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	where, counted := eventFilter(q)
 	var stats eventStats
-	err = s.readNarrowed(r.Context(), q, where, func(tx *sqldb.Tx, where sqldb.Where) (err error) {
-		if stats.UniqueUsers, err = countUsers(tx, where); err != nil {
+	err = s.readSearch(r.Context(), func(tx *sqldb.Tx) error {
+		selected, err := selectMatches(tx, q)
+		if err != nil {
+			return err
+		}
+		if stats.UniqueUsers, err = countUsers(tx, selected); err != nil {
 			return err
 		}
 		out := []byte{'{'}
 		for i, step := range steps {
-			n, err := countSince(tx, where, counted, tx.Now()-step.micros)
+			n, err := selected.countBetween(tx, tx.Now()-step.micros, forever)
 			if err != nil {
 				return err
 			}

@@ -98,13 +98,13 @@ func (s *server) system(w http.ResponseWriter, r *http.Request) error {
 	return systemSerializer.Write(w, r, http.StatusOK, &state)
 }
 
-// read reads what the database knows. How many events there are is counted by the hour.
+// read reads what the database knows.
 func (s *system) read(tx *sqldb.Tx) (err error) {
 	if s.size, err = tx.Size(); err != nil {
 		return fmt.Errorf("read the size of the database: %w", err)
 	}
-	if err = tx.Row("SELECT COALESCE(SUM(count), 0) FROM event_hour", nil, &s.events); err != nil {
-		return fmt.Errorf("count events: %w", err)
+	if s.events, err = countEvents(tx, actionSet{all: true}); err != nil {
+		return err
 	}
 	if s.oldest, err = oneTime(tx, "SELECT created FROM event ORDER BY created, pk LIMIT 1"); err != nil {
 		return fmt.Errorf("look for the oldest event: %w", err)

@@ -220,7 +220,9 @@ func (f *fixture) forget() {
 	err := f.db.Write(f.t.Context(), func(tx *sqldb.Tx) error {
 		_, events := tx.Exec("DELETE FROM event")
 		_, counters := tx.Exec("DELETE FROM event_hour")
-		return errors.Join(events, counters)
+		_, past := tx.Exec("DELETE FROM event_past")
+		_, uses := tx.Exec("DELETE FROM event_application")
+		return errors.Join(events, counters, past, uses)
 	})
 	if err != nil {
 		f.t.Fatal(err)

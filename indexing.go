@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"belfry/internal/drf"
 	"belfry/internal/sqldb"
 	"belfry/internal/trigram"
 )
@@ -266,15 +265,4 @@ func (s *server) readSearch(ctx context.Context, fn func(tx *sqldb.Tx) error) er
 			return err
 		}
 	}
-}
-
-// readNarrowed is readSearch for what looks at all events that pass the filters.
-func (s *server) readNarrowed(ctx context.Context, q *drf.Query, where sqldb.Where, fn func(tx *sqldb.Tx, where sqldb.Where) error) error {
-	return s.readSearch(ctx, func(tx *sqldb.Tx) error {
-		where, err := narrowSearch(tx, q, where)
-		if err != nil {
-			return err
-		}
-		return fn(tx, where)
-	})
 }

@@ -32,9 +32,8 @@ func (s *server) handler() http.Handler {
 			router.Handle(bare, http.HandlerFunc(addSlash))
 		}
 	}
-	page := newPage()
-	for _, name := range page.paths() {
-		router.Handle(name, page)
+	for path := range pageFiles {
+		router.HandleFunc(path, servePage)
 	}
 	router.NotFoundHandler = s.failing(drf.NotFound())
 	return withHeaders(s.recovering(normalise(router, router.NotFoundHandler)))

@@ -37,20 +37,24 @@ var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml",
 }
 
-// newPage reads the embedded files, once for all servers of a process: the modules as the one script that they are joined
-// to, the others as they are. They are part of the binary: what cannot be served is a fault of the build.
+// pageFiles are the page's paths and the files behind them: one script holds all modules.
+var pageFiles = map[string]string{"/": "index.html", "/app.js": "app.js", "/style.css": "style.css", "/icon.svg": "icon.svg"}
+
+// newPage reads the embedded files, once for all servers of a process and when the page is first asked for: who uses the
+// API alone need not wait for it. The modules are joined to one script, the others are as they are. They are part of the
+// binary: what cannot be served is a fault of the build.
 var newPage = sync.OnceValue(func() page {
 	files, err := fs.Sub(web, "web")
 	if err != nil {
 		panic(err)
 	}
-	script, err := join(files, "app.js")
-	if err != nil {
-		panic(err)
-	}
-	p := page{"/app.js": newAsset("app.js", script)}
-	for route, name := range map[string]string{"/": "index.html", "/style.css": "style.css", "/icon.svg": "icon.svg"} {
-		body, err := fs.ReadFile(files, name)
+	p := page{}
+	for route, name := range pageFiles {
+		read := func() ([]byte, error) { return fs.ReadFile(files, name) }
+		if path.Ext(name) == ".js" {
+			read = func() ([]byte, error) { return join(files, name) }
+		}
+		body, err := read()
 		if err != nil {
 			panic(err)
 		}
@@ -58,6 +62,9 @@ var newPage = sync.OnceValue(func() page {
 	}
 	return p
 })
+
+// servePage answers the files of the page.
+func servePage(w http.ResponseWriter, r *http.Request) { newPage().ServeHTTP(w, r) }
 
 // commentLines are the lines of a script that say something to those who read its source: nobody's browser needs them.
 var commentLines = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
@@ -87,14 +94,6 @@ func compress(body []byte) []byte {
 		panic(err) // a buffer takes everything
 	}
 	return out.Bytes()
-}
-
-// paths are the routes that the page answers.
-func (p page) paths() (paths []string) {
-	for route := range p {
-		paths = append(paths, route)
-	}
-	return paths
 }
 
 // pagePolicy lets the page load its own files, pictures of people out of the API, and nothing else, and forbids framing it.

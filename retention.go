@@ -89,7 +89,8 @@ func (r *retention) sweep(ctx context.Context, now time.Time) {
 	notifications, failed := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteSeen(tx, wall) })
 	deliveries, undeleted := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return delivery.DeleteSettled(tx, wall, sweepBatch) })
 	_, empty := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteEmptyCounters(tx, wall) })
-	if err = errors.Join(err, failed, undeleted, empty); err != nil && ctx.Err() == nil {
+	behind := r.addUp(ctx)
+	if err = errors.Join(err, failed, undeleted, empty, behind); err != nil && ctx.Err() == nil {
 		r.log.Error("retention stopped, and begins again in "+sweepInterval.String(), "error", err)
 	}
 	if events+notifications+deliveries > 0 {
@@ -109,6 +110,20 @@ func (r *retention) all(ctx context.Context, batch func(*sqldb.Tx) (int, error))
 		}
 	}
 	return total, nil
+}
+
+// addUp adds up the counters of hours that have passed since the last sweep.
+func (r *retention) addUp(ctx context.Context) error {
+	for more := true; more; {
+		err := r.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+			more, err = addUp(tx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deleteExpired deletes a batch of events that expired before the given time. Their notifications stay, without an event.
@@ -139,10 +154,12 @@ func deleteSeen(tx *sqldb.Tx, now int64) (int, error) {
 // deleteEmptyCounters deletes a batch of counters of past hours that count nothing any more: the log's length
 // is to decide what counting costs, not its age.
 func deleteEmptyCounters(tx *sqldb.Tx, now int64) (int, error) {
+	// A sum of nothing has a part that counts nothing, or less, and there is an index of these.
 	empty, err := sqldb.All(tx, func(row sqldb.Scanner) (key tallyKey, err error) {
 		err = row.Scan(&key.hour, &key.action)
 		return key, err
-	}, `SELECT hour, action FROM event_hour WHERE hour < $1 GROUP BY hour, action HAVING SUM(count) = 0 ORDER BY hour, action LIMIT $2`,
+	}, `SELECT DISTINCT hour, action FROM event_hour e WHERE count <= 0 AND hour < $1
+		AND (SELECT SUM(count) FROM event_hour part WHERE part.hour = e.hour AND part.action = e.action) = 0 ORDER BY hour, action LIMIT $2`,
 		now-dayMicros, sweepBatch)
 	if err != nil {
 		return 0, fmt.Errorf("look for empty counters: %w", err)

@@ -375,3 +375,73 @@ CREATE TRIGGER event_last_deleted AFTER DELETE ON event
 WHEN old.rowid > (SELECT coalesce(max(rowid), 0) FROM event) BEGIN
     DELETE FROM event_zone WHERE zone >= (SELECT coalesce(max(rowid), 0) + 1 FROM event) >> 13;
 END;
+
+-- migration 5: indexes that are cheaper to keep, for every filter that looks for one thing; counters that need not be added up
+
+-- An index ends in the time alone: the few rows of one moment are put in the order of their keys when they are read. The
+-- action is in those of users and addresses because it is what they are most often narrowed by.
+DROP INDEX event_action;
+DROP INDEX event_username;
+DROP INDEX event_context_username;
+DROP INDEX event_client_ip;
+CREATE INDEX event_action ON event (action, created);
+CREATE INDEX event_username ON event (username, created, action) WHERE username IS NOT NULL;
+CREATE INDEX event_context_username ON event (context_username, created, action) WHERE context_username IS NOT NULL;
+CREATE INDEX event_client_ip ON event (client_ip, created, action) WHERE client_ip IS NOT NULL;
+CREATE INDEX event_model_pk ON event (model_pk, created) WHERE model_pk IS NOT NULL;
+CREATE INDEX event_application_pk ON event (application_pk, created) WHERE application_pk IS NOT NULL;
+
+DROP INDEX notification_user;
+DROP INDEX notification_user_seen;
+DROP INDEX notification_event;
+DROP INDEX notification_seen_at;
+DROP INDEX notification_rule;
+CREATE INDEX notification_user ON notification (user_pk, created);
+CREATE INDEX notification_user_seen ON notification (user_pk, seen, created);
+CREATE INDEX notification_event ON notification (event_pk) WHERE event_pk IS NOT NULL;
+CREATE INDEX notification_seen_at ON notification (seen_at) WHERE seen_at IS NOT NULL;
+CREATE INDEX notification_rule ON notification (rule_pk, created) WHERE rule_pk IS NOT NULL;
+
+-- What counters of hours before event_past_end add up to, so that nobody has to add them up again.
+CREATE TABLE event_past (
+    action TEXT PRIMARY KEY,
+    count  BIGINT NOT NULL
+);
+CREATE TABLE event_past_end (
+    id   INTEGER PRIMARY KEY,
+    hour BIGINT NOT NULL
+);
+INSERT INTO event_past_end (id, hour) VALUES (1, 0);
+
+-- How often applications were used, by the events whose context names one, and by whom.
+CREATE TABLE event_application (
+    action      TEXT NOT NULL,
+    application TEXT NOT NULL, -- event.application
+    user_pk     TEXT NOT NULL, -- event.user_pk in decimal, '' for none
+    count       BIGINT NOT NULL,
+    PRIMARY KEY (action, application, user_pk)
+);
+INSERT INTO event_application (action, application, user_pk, count)
+    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;
+
+-- migration 5 sqlite: the counters are read in the order of their key
+ALTER TABLE event_hour RENAME TO event_hour_before;
+CREATE TABLE event_hour (
+    hour   BIGINT NOT NULL,
+    action TEXT NOT NULL,
+    slot   INTEGER NOT NULL,
+    count  BIGINT NOT NULL,
+    PRIMARY KEY (hour, action, slot)
+) WITHOUT ROWID;
+INSERT INTO event_hour (hour, action, slot, count) SELECT hour, action, slot, count FROM event_hour_before;
+DROP TABLE event_hour_before;
+CREATE INDEX event_hour_action ON event_hour (action, hour);
+CREATE INDEX event_hour_empty ON event_hour (hour, action) WHERE count <= 0;
+
+-- migration 5 postgres: the same indexes, and text that is compared byte by byte
+CREATE INDEX event_hour_action ON event_hour (action, hour);
+CREATE INDEX event_hour_empty ON event_hour (hour, action) WHERE count <= 0;
+ALTER TABLE event_past ALTER COLUMN action TYPE TEXT COLLATE "C";
+ALTER TABLE event_application
+    ALTER COLUMN action TYPE TEXT COLLATE "C", ALTER COLUMN application TYPE TEXT COLLATE "C",
+    ALTER COLUMN user_pk TYPE TEXT COLLATE "C";

@@ -356,7 +356,7 @@ func TestANewestFirstPageReadsNoOlderZoneThanItNeeds(t *testing.T) {
 		f.zones()
 		f.exec(t, "UPDATE event_trigram SET data = zeroblob(100) WHERE zone = 0")
 		q := &drf.Query{Search: []string{"needle"}}
-		where, _ := eventFilter(q)
+		where := eventFilter(q)
 		for _, c := range []struct {
 			need   int64
 			newest bool

@@ -15,8 +15,8 @@ import (
 const notificationColumns = `n.pk, n.user_pk, n.rule_pk, n.transport_pk, n.severity, n.body, n.hyperlink, n.hyperlink_label,
 	n.created, n.seen, n.seen_at, ` + eventColumns
 
-// notificationTables joins a notification with its event.
-const notificationTables = "notification n LEFT JOIN event e ON e.pk = n.event_pk"
+// eventOfNotification joins a notification with its event.
+const eventOfNotification = " LEFT JOIN event e ON e.pk = n.event_pk"
 
 // scanNotification reads one row of notificationColumns.
 func scanNotification(row sqldb.Scanner) (Notification, error) {
@@ -73,7 +73,7 @@ func lockNotification(tx *sqldb.Tx, o owner, pk string) (Notification, error) {
 }
 
 func selectNotification(tx *sqldb.Tx, o owner, pk, lock string) (Notification, error) {
-	const query = "SELECT " + notificationColumns + " FROM " + notificationTables + " WHERE n.pk = $1"
+	const query = "SELECT " + notificationColumns + " FROM notification n" + eventOfNotification + " WHERE n.pk = $1"
 	if o.all {
 		return sqldb.One(tx, scanNotification, query+lock, pk)
 	}
@@ -168,11 +168,65 @@ func listNotifications(tx *sqldb.Tx, o owner, q *drf.Query) (sqldb.Page[Notifica
 		return sqldb.Page[Notification]{}, err
 	}
 	list := sqldb.List{
-		Columns: notificationColumns, From: notificationTables, Where: notificationFilter(o, q),
-		OrderBy: listing.OrderBy(q.Order, notificationSources, "n.pk"),
-		Window:  q.Window, CountUpTo: countedMatches, Exact: q.Last,
+		Columns: notificationColumns, From: "notification n", Join: eventOfNotification, Where: notificationFilter(o, q),
+		OrderBy: listing.OrderBy(q.Order, notificationSources, "n.pk"), Key: "n.pk",
+		Window: q.Window, CountUpTo: countedMatches, Exact: q.Last,
+	}
+	if len(q.Order) == 1 && q.Order[0].Name == "created" {
+		paths, err := notificationPaths(tx, o, q)
+		if err != nil {
+			return sqldb.Page[Notification]{}, err
+		}
+		list.Walk = &sqldb.Walk{By: "n.created", Key: "n.pk", Desc: q.Order[0].Desc, Paths: paths}
 	}
 	return sqldb.Select(tx, list, scanNotification)
+}
+
+// notificationPaths are the ways to the notifications that q asks for, in the order of time. Their conditions repeat some of
+// notificationFilter's.
+func notificationPaths(tx *sqldb.Tx, o owner, q *drf.Query) ([]sqldb.Path, error) {
+	if event, ok := q.Text("event"); ok {
+		return []sqldb.Path{{Index: "notification_event", Condition: "n.event_pk = ?", Args: []any{event}}}, nil
+	}
+	user, one := q.Int("user")
+	if !o.all {
+		user, one = o.userPK, true
+	}
+	seen, bySeen := q.Bool("seen")
+	switch {
+	case one && bySeen:
+		return []sqldb.Path{inboxPath(user, seen)}, nil
+	case one:
+		return []sqldb.Path{{Index: "notification_user", Condition: "n.user_pk = ?", Args: []any{user}}}, nil
+	case !bySeen:
+		return []sqldb.Path{{Index: "notification_created"}}, nil
+	}
+	owners, err := ownersOfNotifications(tx)
+	if err != nil || len(owners) > mostPaths || len(owners) == 0 {
+		return []sqldb.Path{{Index: "notification_created"}}, err
+	}
+	var paths []sqldb.Path
+	for _, user := range owners {
+		paths = append(paths, inboxPath(user, seen))
+	}
+	return paths, nil
+}
+
+// inboxPath leads to what one user has seen, or not.
+func inboxPath(userPK int64, seen bool) sqldb.Path {
+	return sqldb.Path{Index: "notification_user_seen", Condition: "n.user_pk = ? AND n.seen = ?", Args: []any{userPK, seen}}
+}
+
+// ownersOfNotifications are those who have notifications, seen or not, as far as they are few: each is looked up for itself.
+func ownersOfNotifications(tx *sqldb.Tx) ([]int64, error) {
+	owners, err := sqldb.All(tx, scanNumber, `WITH RECURSIVE owner (pk) AS (
+			SELECT min(user_pk) FROM notification
+			UNION ALL SELECT (SELECT min(n.user_pk) FROM notification n WHERE n.user_pk > owner.pk) FROM owner WHERE owner.pk IS NOT NULL
+		) SELECT pk FROM owner WHERE pk IS NOT NULL LIMIT $1`, mostPaths+1)
+	if err != nil {
+		return nil, fmt.Errorf("look up whose notifications there are: %w", err)
+	}
+	return owners, nil
 }
 
 // notificationFilter turns a query into conditions.

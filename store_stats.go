@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
@@ -24,31 +26,52 @@ type applicationUse struct {
 	Users       int64
 }
 
-// countBins counts the events that q asks for in bins of step, the newest first. The first bin lies
+// countBins counts the events of a selection in bins of step, the newest first. The first bin lies
 // ahead of now and is empty: authentik's chart has it. Bins end on whole hours.
-func countBins(tx *sqldb.Tx, where sqldb.Where, counted bool, bins int, step int64) ([]point, error) {
+func countBins(tx *sqldb.Tx, s selection, bins int, step int64) ([]point, error) {
 	end := floorTo(tx.Now(), hourMicros) + hourMicros
-	start := end - int64(bins-1)*step
 	points := make([]point, bins)
 	for i := range points {
 		points[i].End = end + step - int64(i)*step
 	}
-	column, from, sum := "e.created", "event e", "COUNT(*)"
-	if counted {
-		column, from, sum = "e.hour", "event_hour e", "SUM(e.count)"
-	}
-	where.Add(column+" >= ?", start)
-	where.Add(column+" < ?", end)
-	args := append(where.Args(), start, step)
-	bin := fmt.Sprintf("(%s - $%d) / $%d", column, len(args)-1, len(args))
-	counts, err := sqldb.All(tx, scanPair, "SELECT "+bin+", "+sum+" FROM "+from+where.SQL()+" GROUP BY 1", args...)
-	if err != nil {
-		return nil, fmt.Errorf("count events by time: %w", err)
-	}
-	for _, c := range counts {
-		points[bins-1-int(c[0])].Count = c[1]
+	for i := range points[1:] {
+		p := &points[i+1]
+		var err error
+		if p.Count, err = s.countBetween(tx, p.End-step, p.End); err != nil {
+			return nil, err
+		}
 	}
 	return points, nil
+}
+
+// forever is the end of all time.
+const forever = math.MaxInt64
+
+// countBetween counts the events of a selection from start on and before end: by the counters where they cover it, and
+// what is not a whole hour at the beginning row by row.
+func (s selection) countBetween(tx *sqldb.Tx, start, end int64) (n int64, err error) {
+	rows := end
+	if s.counted {
+		rows = floorTo(start-1, hourMicros) + hourMicros
+		var where sqldb.Where
+		where.Add("hour >= ?", rows)
+		where.Add("hour < ?", end)
+		s.actions.limit(&where, "action")
+		if err := tx.Row("SELECT COALESCE(SUM(count), 0) FROM event_hour"+where.SQL(), where.Args(), &n); err != nil {
+			return 0, fmt.Errorf("count events by the hour: %w", err)
+		}
+	}
+	if rows <= start {
+		return n, nil
+	}
+	s.Where.Add("e.created >= ?", start)
+	s.Where.Add("e.created < ?", rows)
+	events := s.events()
+	rest, err := events.CountAll(tx)
+	if err != nil {
+		return 0, fmt.Errorf("count events by time: %w", err)
+	}
+	return n + rest, nil
 }
 
 // scanPair reads two integers.
@@ -61,55 +84,46 @@ func scanPair(row sqldb.Scanner) (pair [2]int64, err error) {
 const volumeBin = 6 * hourMicros
 
 // countByAction counts events from since on, by bin of six hours and action, without empty ones.
-func countByAction(tx *sqldb.Tx, where sqldb.Where, counted bool, since int64) ([]actionCount, error) {
-	column, from, sum := "e.created", "event e", "COUNT(*)"
-	if counted && since%hourMicros == 0 {
-		column, from, sum = "e.hour", "event_hour e", "SUM(e.count)"
+func countByAction(tx *sqldb.Tx, s selection, since int64) ([]actionCount, error) {
+	query, args := "SELECT hour AS created, action, count FROM event_hour", []any(nil)
+	if s.counted {
+		var where sqldb.Where
+		where.Add("hour >= ?", since)
+		s.actions.limit(&where, "action || ''") // see passHours
+		query, args = query+where.SQL(), where.Args()
+	} else {
+		s.Where.Add("e.created >= ?", since)
+		events := s.events()
+		query, args = events.Union(tx, "e.created, e.action, 1 AS count")
 	}
-	where.Add(column+" >= ?", since)
-	args := append(where.Args(), volumeBin)
-	width := fmt.Sprintf("$%d", len(args))
-	return sqldb.All(tx, func(row sqldb.Scanner) (c actionCount, err error) {
-		err = row.Scan(&c.Time, &c.Action, &c.Count)
-		return c, err
-	}, "SELECT ("+column+" / "+width+") * "+width+", e.action, "+sum+" FROM "+from+where.SQL()+
-		" GROUP BY 1, 2 HAVING "+sum+" > 0 ORDER BY 1, 2", args...)
+	args = append(args, volumeBin)
+	width := "$" + strconv.Itoa(len(args))
+	counts, err := sqldb.All(tx, scanTimedCount, "SELECT (created / "+width+") * "+width+", action, SUM(count) FROM ("+query+") AS counted"+
+		" GROUP BY 1, 2 HAVING SUM(count) > 0 ORDER BY 1, 2", args...)
+	if err != nil {
+		return nil, fmt.Errorf("count events by time and action: %w", err)
+	}
+	return counts, nil
+}
+
+func scanTimedCount(row sqldb.Scanner) (c actionCount, err error) {
+	return c, row.Scan(&c.Time, &c.Action, &c.Count)
 }
 
 // topApplications counts the events of one action by application, the most used first.
 func topApplications(tx *sqldb.Tx, action string, n int64) ([]applicationUse, error) {
 	return sqldb.All(tx, func(row sqldb.Scanner) (u applicationUse, err error) {
-		err = row.Scan(&u.Application, &u.Events, &u.Users)
-		return u, err
-	}, `SELECT e.application, COUNT(*), COUNT(DISTINCT e.user_pk) FROM event e
-		WHERE e.action = $1 AND e.application IS NOT NULL
-		GROUP BY e.application ORDER BY 2 DESC, 1 LIMIT $2`, action, n)
+		return u, row.Scan(&u.Application, &u.Events, &u.Users)
+	}, `SELECT application, SUM(count), COUNT(NULLIF(user_pk, '')) FROM event_application
+		WHERE action = $1 GROUP BY application ORDER BY 2 DESC, 1 LIMIT $2`, action, n)
 }
 
-// countUsers counts the people whose events pass.
-func countUsers(tx *sqldb.Tx, where sqldb.Where) (n int64, err error) {
-	if err = tx.Row("SELECT COUNT(DISTINCT e.user_pk) FROM event e"+where.SQL(), where.Args(), &n); err != nil {
+// countUsers counts the people whose events are selected.
+func countUsers(tx *sqldb.Tx, s selection) (n int64, err error) {
+	events := s.events()
+	query, args := events.Union(tx, "e.user_pk")
+	if err = tx.Row("SELECT COUNT(DISTINCT user_pk) FROM ("+query+") AS people", args, &n); err != nil {
 		return 0, fmt.Errorf("count users of events: %w", err)
 	}
 	return n, nil
-}
-
-// countSince counts the events that pass and are not older than since. Where the hourly counters cover the filter only
-// the rest of the first hour is counted row by row.
-func countSince(tx *sqldb.Tx, where sqldb.Where, counted bool, since int64) (n int64, err error) {
-	whole := int64(0)
-	if counted {
-		first := floorTo(since-1, hourMicros) + hourMicros
-		hours := where
-		hours.Add("e.hour >= ?", first)
-		if err = tx.Row("SELECT COALESCE(SUM(e.count), 0) FROM event_hour e"+hours.SQL(), hours.Args(), &whole); err != nil {
-			return 0, fmt.Errorf("sum events by hour: %w", err)
-		}
-		where.Add("e.created < ?", first)
-	}
-	where.Add("e.created >= ?", since)
-	if err = tx.Row("SELECT COUNT(*) FROM event e"+where.SQL(), where.Args(), &n); err != nil {
-		return 0, fmt.Errorf("count events: %w", err)
-	}
-	return whole + n, nil
 }

@@ -52,6 +52,9 @@ func measureAll(ctx context.Context, args []string, out, errs io.Writer) (err er
 	if err != nil {
 		return err
 	}
+	if o.fill > 0 {
+		return fillCommand(ctx, o, errs)
+	}
 	dir, err := workDirectory(o.dir)
 	if err != nil {
 		return err

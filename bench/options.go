@@ -25,6 +25,7 @@ type options struct {
 	items       int            // notifications that one row works on
 	only        *regexp.Regexp // the rows that are measured; nil for all
 	deliveries  bool           // what is sent is measured, and nothing else
+	fill        int            // how many events a database is filled with, instead of measuring; 0 for none
 }
 
 // leastEvents is the smallest database that is read: all words that are searched for are in it.
@@ -41,6 +42,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.data, "data", ".", "where the databases of -fill are")
 	flags.StringVar(&o.program, "server", "", "a binary of belfry to measure, such as another version's (default: one built from this source)")
 	flags.BoolVar(&o.deliveries, "deliveries", false, "measure deliveries to receivers of its own, and how little they disturb, instead of the rest")
+	flags.IntVar(&o.fill, "fill", 0, "make DIR/events-N/belfry.db, a database with so many events to measure on, where DIR is that of -data, instead of measuring")
 	quick := flags.Bool("quick", false, "one short run with fewer connections and events, to see that it works")
 	only := flags.String("only", "", "measure the rows whose name, with its connections, matches this regular expression, and what they are compared with")
 	connections := flags.String("connections", "", "how many clients there are (default 1,8,64,256)")
@@ -82,8 +84,8 @@ func (o *options) check(connections, events, only string, others int) (err error
 			return fmt.Errorf("-only: %w", err)
 		}
 	}
-	if others > 0 || o.runs < 1 || o.time <= 0 {
-		return fmt.Errorf("want -runs of 1 or more, -time above 0 and no other arguments")
+	if others > 0 || o.runs < 1 || o.time <= 0 || o.fill < 0 {
+		return fmt.Errorf("want -runs of 1 or more, -time above 0, -fill of 0 or more and no other arguments")
 	}
 	if slices.Max(o.connections) > o.items || slices.Min(o.events) < leastEvents {
 		return fmt.Errorf("want at most %d -connections and at least %d -events", o.items, leastEvents)

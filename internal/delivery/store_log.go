@@ -38,37 +38,57 @@ func (a also) Scan(dest ...any) error { return a.row.Scan(append(dest, a.more...
 // loggedOrders are the columns behind the names that ?ordering= takes.
 var loggedOrders = map[string]string{"created": "created", "state": "state", "transport": "transport_pk", "recipient": "user_pk"}
 
-// loggedFilter turns a query into conditions.
-func loggedFilter(q *drf.Query) (where sqldb.Where) {
-	if states := q.Texts("state"); len(states) > 0 {
-		where.In("state", listing.Args(states)...)
+// filtersOfLog are the filters of a query, those first that leave fewer deliveries as a rule.
+func filtersOfLog(q *drf.Query) (filters []listing.Filter) {
+	if event, ok := q.Text("event"); ok {
+		f := listing.Equals("event_pk", "", event)
+		f.Paths = []sqldb.Path{{Condition: f.Condition, Args: f.Args}} // there is but one index
+		filters = append(filters, f)
 	}
-	for _, filter := range [][2]string{{"transport", "transport_pk"}, {"event", "event_pk"}, {"rule", "rule_pk"}} {
+	for _, filter := range [][3]string{{"rule", "rule_pk", "delivery_rule"}, {"transport", "transport_pk", "delivery_transport"}} {
 		if pk, ok := q.Text(filter[0]); ok {
-			where.Add(filter[1]+" = ?", pk)
+			filters = append(filters, listing.Equals(filter[1], filter[2], pk))
 		}
 	}
 	if user, ok := q.Int("recipient"); ok {
-		where.Add("user_pk = ?", user)
+		filters = append(filters, listing.Equals("user_pk", "delivery_user", user))
 	}
-	if from, ok := q.Time("created__gte"); ok {
-		where.Add("created >= ?", from)
+	if states := q.Texts("state"); len(states) > 0 {
+		filters = append(filters, listing.OneOf("state", "delivery_state", states))
 	}
-	if before, ok := q.Time("created__lt"); ok {
-		where.Add("created < ?", before)
+	for _, bound := range [][2]string{{"created__gte", "created >= ?"}, {"created__lt", "created < ?"}} {
+		if moment, ok := q.Time(bound[0]); ok {
+			filters = append(filters, listing.Filter{Condition: bound[1], Args: []any{moment}})
+		}
 	}
 	for _, term := range q.Search {
-		where.Add(`folded LIKE ? ESCAPE '\'`, "%"+sqldb.EscapeLike(term)+"%")
+		filters = append(filters, listing.Filter{Condition: `folded LIKE ? ESCAPE '\'`, Args: []any{"%" + sqldb.EscapeLike(term) + "%"}})
+	}
+	return filters
+}
+
+// loggedFilter turns a query into conditions.
+func loggedFilter(q *drf.Query) (where sqldb.Where) {
+	for _, f := range filtersOfLog(q) {
+		where.Add(f.Condition, f.Args...)
 	}
 	return where
 }
 
 // listLogged reads the page of the log that q asks for.
 func listLogged(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Logged], error) {
-	page, err := sqldb.Select(tx, sqldb.List{
-		Columns: listedColumns, From: "delivery", Where: loggedFilter(q), OrderBy: listing.OrderBy(q.Order, loggedOrders, "pk"),
+	found, err := listing.Choose(tx, "delivery", "delivery_created", filtersOfLog(q), countedDeliveries)
+	if err != nil {
+		return sqldb.Page[Logged]{}, err
+	}
+	list := sqldb.List{
+		Columns: listedColumns, From: "delivery", Where: found.All, OrderBy: listing.OrderBy(q.Order, loggedOrders, "pk"), Key: "delivery.pk",
 		Window: q.Window, CountUpTo: countedDeliveries, Exact: q.Last,
-	}, scanLogged)
+	}
+	if len(q.Order) == 1 && q.Order[0].Name == "created" {
+		list.Where, list.Walk = found.Where, &sqldb.Walk{By: "created", Key: "pk", Desc: q.Order[0].Desc, Paths: found.Paths}
+	}
+	page, err := sqldb.Select(tx, list, scanLogged)
 	if err != nil {
 		return page, fmt.Errorf("list deliveries: %w", err)
 	}

@@ -7,11 +7,17 @@ import (
 
 // List is a page of rows to be read.
 type List struct {
-	// Columns and From are the SELECT's parts: "e.pk, e.app" and "event e LEFT JOIN …".
-	Columns, From string
-	Where         Where
+	// Columns, From and Join are the SELECT's parts: "e.pk, e.app", "event e", " LEFT JOIN …". What is joined takes no row
+	// away and adds none; neither Where nor the order is about it.
+	Columns, From, Join string
+	Where               Where
 	// OrderBy is the whole ORDER BY list, ending in a unique column; no nulls are expected first or last.
 	OrderBy string
+	// Key is the unique column; with it only the rows of the page are read whole, and what comes before them by what it
+	// takes to sort them.
+	Key string
+	// Walk reads the list along indexes, in the place of OrderBy and Key.
+	Walk *Walk
 	// Window turns the count into an offset and a limit. It is called once. Where
 	// counting stopped at CountUpTo, it is given math.MaxInt64: the end is not known.
 	Window func(count int64) (offset, limit int64, err error)
@@ -39,7 +45,7 @@ type Page[T any] struct {
 // than the limit, to know More). A page behind the end has its offset and no rows.
 func Select[T any](tx *Tx, l List, scan func(Scanner) (T, error)) (Page[T], error) {
 	var page Page[T]
-	count, exact, err := l.count(tx)
+	count, exact, err := l.Counted(tx)
 	if err != nil {
 		return page, err
 	}
@@ -51,42 +57,68 @@ func Select[T any](tx *Tx, l List, scan func(Scanner) (T, error)) (Page[T], erro
 	if err != nil {
 		return page, err
 	}
-	rows, err := All(tx, scan, l.sql(), append(l.Where.Args()[:len(l.Where.Args()):len(l.Where.Args())], limit+1, offset)...)
+	page = Page[T]{Count: count, Offset: offset}
+	if l.Walk != nil {
+		page.Rows, page.More, err = walk(tx, &l, scan, stretch{offset: offset, limit: limit, count: known})
+	} else if page.Rows, err = All(tx, scan, l.sql(tx), l.Where.with(limit+1, offset)...); err == nil {
+		page.Rows, page.More = cut(page.Rows, limit)
+	}
 	if err != nil {
 		return page, err
 	}
-	page = Page[T]{Rows: rows, Count: count, Offset: offset}
-	if page.More = int64(len(rows)) > limit; page.More {
-		page.Rows = rows[:limit]
-	}
-	if !exact && len(rows) > 0 {
-		page.Count = max(count, offset+int64(len(rows)))
+	if !exact && len(page.Rows) > 0 {
+		end := offset + int64(len(page.Rows))
+		if page.More {
+			end++
+		}
+		page.Count = max(count, end)
 	}
 	return page, nil
 }
 
-// sql is the text that reads the page; its last two arguments are LIMIT and OFFSET.
-func (l *List) sql() string {
-	next := l.Where.Next()
-	return "SELECT " + l.Columns + " FROM " + l.From + l.Where.SQL() + " ORDER BY " + l.OrderBy +
-		" LIMIT $" + strconv.Itoa(next) + " OFFSET $" + strconv.Itoa(next+1)
+// cut cuts the row off that was read to know whether there are more.
+func cut[T any](rows []T, limit int64) (page []T, more bool) {
+	if int64(len(rows)) > limit {
+		return rows[:limit], true
+	}
+	return rows, false
 }
 
-// count answers how many rows there are, and whether that is all of them.
-func (l *List) count(tx *Tx) (count int64, exact bool, err error) {
+// sql is the text that reads the page by sorting; its last two arguments are LIMIT and OFFSET.
+func (l *List) sql(tx *Tx) string {
+	next := l.Where.Next()
+	order := " ORDER BY " + l.OrderBy
+	window := order + " LIMIT $" + strconv.Itoa(next) + " OFFSET $" + strconv.Itoa(next+1)
+	if l.Key == "" {
+		return "SELECT " + l.Columns + " FROM " + l.From + l.Join + l.Where.SQL() + window
+	}
+	join := " CROSS JOIN " // which SQLite takes for the order in which to read
+	if tx.Postgres() {
+		join = " JOIN "
+	}
+	return "SELECT " + l.Columns + " FROM (SELECT " + l.Key + " AS key FROM " + l.From + l.Where.SQL() + window + ") AS page" +
+		join + l.From + " ON " + l.Key + " = page.key" + l.Join + order
+}
+
+// Counted answers how many rows there are, as far as they are counted, and whether that is all of them.
+func (l *List) Counted(tx *Tx) (count int64, exact bool, err error) {
 	if l.Count != nil {
 		count, err = l.Count(tx)
 		return count, true, err
 	}
-	from := l.From + l.Where.SQL()
 	if l.CountUpTo <= 0 || l.Exact {
-		err = tx.Row("SELECT count(*) FROM "+from, l.Where.Args(), &count)
+		count, err = l.CountAll(tx)
 		return count, true, err
 	}
-	query := "SELECT count(*) FROM (SELECT 1 FROM " + from + " LIMIT $" + strconv.Itoa(l.Where.Next()) + ") AS counted"
-	args := append(l.Where.Args()[:len(l.Where.Args()):len(l.Where.Args())], l.CountUpTo+1)
-	if err = tx.Row(query, args, &count); err != nil {
+	rows, args := l.Union(tx, "1")
+	args = append(args, l.CountUpTo+1)
+	if err = tx.Row("SELECT count(*) FROM ("+rows+" LIMIT $"+strconv.Itoa(len(args))+") AS counted", args, &count); err != nil {
 		return 0, false, err
 	}
 	return min(count, l.CountUpTo), count <= l.CountUpTo, nil
+}
+
+// CountAll counts the list's rows, all of them.
+func (l *List) CountAll(tx *Tx) (count int64, err error) {
+	return l.countWhere(tx, l.Where)
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Where collects conditions joined by AND. The zero value is no condition.
+// Where collects conditions joined by AND. The zero value is no condition. A copy may be added to without changing the other.
 type Where struct {
 	conditions []string
 	args       []any
@@ -18,17 +18,18 @@ func (w *Where) Add(condition string, args ...any) {
 	if strings.Count(condition, "?") != len(args) {
 		panic("sqldb: the condition " + strconv.Quote(condition) + " has another number of arguments than were given")
 	}
+	all := w.args[:len(w.args):len(w.args)]
 	var b strings.Builder
 	for _, arg := range args {
 		before, after, _ := strings.Cut(condition, "?")
-		w.args = append(w.args, arg)
+		all = append(all, arg)
 		b.WriteString(before)
 		b.WriteString("$")
-		b.WriteString(strconv.Itoa(len(w.args)))
+		b.WriteString(strconv.Itoa(len(all)))
 		condition = after
 	}
 	b.WriteString(condition)
-	w.conditions = append(w.conditions, b.String())
+	w.conditions, w.args = append(w.conditions[:len(w.conditions):len(w.conditions)], b.String()), all
 }
 
 // In adds "column IN (…)"; no values means no row.
@@ -53,6 +54,9 @@ func (w *Where) Args() []any { return w.args }
 
 // Next is the number of the first argument after those of SQL.
 func (w *Where) Next() int { return len(w.args) + 1 }
+
+// with are the arguments of SQL and those of what follows it.
+func (w *Where) with(more ...any) []any { return append(w.args[:len(w.args):len(w.args)], more...) }
 
 // EscapeLike escapes %, _ and \ for LIKE … ESCAPE '\'.
 func EscapeLike(s string) string {
