@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,6 +210,46 @@ func TestStoppingEndsUploads(t *testing.T) {
 		}
 	})
 }
+
+// TestSIGTERMEndsAnUpload stops the program while an upload goes on, and reads its answer.
+func TestSIGTERMEndsAnUpload(t *testing.T) {
+	p := &program{t: t, database: filepath.Join(t.TempDir(), "belfry.db")}
+	p.start()
+	stop := sync.OnceFunc(func() {
+		if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+	})
+	ended := make(chan struct{})
+	defer close(ended)
+	lines := strings.Join(keyed(50_000, "login"), "\n")
+	request, err := http.NewRequest("POST", p.url+batchPath, io.MultiReader(strings.NewReader(lines), readerFunc(func([]byte) (int, error) {
+		stop() // the body does not end, and nothing comes any more
+		<-ended
+		return 0, io.EOF
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + adminKey}}
+	began := time.Now()
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 503 || !strings.Contains(string(text), "shutting down") {
+		t.Errorf("%v: %d %s", err, answer.StatusCode, text)
+	}
+	if err := p.command.Wait(); err != nil || time.Since(began) > 15*time.Second || strings.Contains(p.log.String(), "cut off") {
+		t.Errorf("%v after %v: %s", err, time.Since(began), p.log.String())
+	}
+}
+
+// readerFunc is a function that reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(to []byte) (int, error) { return f(to) }
 
 // TestAStorageThatFailsInTheMiddleKeepsWhatItStored fills the disk during an upload, and sends it again when there is room.
 func TestAStorageThatFailsInTheMiddleKeepsWhatItStored(t *testing.T) {

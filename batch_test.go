@@ -414,6 +414,11 @@ func TestABatchIsWrittenInChunks(t *testing.T) {
 		if n := largest(); n > chunkRows || n < fewestRows {
 			t.Errorf("%d events were written at once", n)
 		}
+		if !f.db.Postgres() { // whose rows have no numbers
+			if n := f.number("SELECT COUNT(*) FROM event a JOIN event b ON b.rowid = a.rowid + 1 WHERE (b.created, b.pk) < (a.created, a.pk)"); n > 0 {
+				t.Errorf("%d rows are not in the order of lists", n)
+			}
+		}
 		f.forget()
 		ann, _ := f.user("ann")
 		bob, _ := f.user("bob")

@@ -62,7 +62,8 @@ func (s *server) createEvents(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	u := &upload{server: s, body: body, origin: s.originOf(r), refused: []refusedLine{}}
 	if err := u.run(r.Context()); err != nil {
-		w.Header().Set("Connection", "close") // there may be more of the body, or its reading was interrupted
+		body.Drain()
+		w.Header().Set("Connection", "close") // some of the body may still come, or its reading was interrupted
 		return inUploadersWords(err)
 	}
 	answer := u.answer()
