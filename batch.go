@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
 
@@ -86,6 +87,7 @@ func (u *uploads) note(rows int, took time.Duration) {
 // written.
 type upload struct {
 	server *server
+	caller identity.Caller
 	body   *drf.Batch
 	origin Origin
 
@@ -236,9 +238,28 @@ func (c *chunk) add(l *batchLine) {
 	}
 }
 
+// may looks at the caller's rights anew: an upload lasts long, and they may have been taken away.
+func (u *upload) may(ctx context.Context) error {
+	caller, ok, err := u.server.identity.Again(ctx, u.caller)
+	switch {
+	case err != nil:
+		return err
+	case !ok && u.caller.SessionPK != "":
+		return drf.NoCredentials()
+	case !ok:
+		return drf.BadToken()
+	case !ingest.allows(caller, http.MethodPost):
+		return drf.Forbidden()
+	}
+	return nil
+}
+
 // write writes a chunk, as the only one in the queue of writes.
 func (u *upload) write(ctx context.Context, c *chunk) error {
 	uploads := u.server.uploads
+	if err := u.may(ctx); err != nil {
+		return err
+	}
 	leave, err := pass(ctx, uploads.writing)
 	if err != nil {
 		return err
