@@ -396,6 +396,24 @@ func TestWhatIsWrongWithABatchIsSaidWithinABound(t *testing.T) {
 	})
 }
 
+// TestKeysThatAreTakenAreToldOfWithinABound adds one to as many as can be told of.
+func TestKeysThatAreTakenAreToldOfWithinABound(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		pk := *f.uploads(`{"action":"login","app":"first"}`).PKs[0]
+		p, err := f.server.recorder.prepare(t.Context(), Event{PK: pk, Action: "login", App: "second", User: "{}", Context: "{}", Brand: "{}", Origin: OriginAPI})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &upload{server: f.server, caller: hostCaller(), taken: make([]place, refusalBytes/len(keyTaken)-1)}
+		for i := range 2 {
+			err := u.write(t.Context(), &chunk{lines: []*batchLine{{plan: p, place: place{number: 7}}}})
+			if (err != nil) != (i == 1) || err != nil && !strings.Contains(err.Error(), "Too much is wrong to say it all: up to line 7 ") {
+				t.Errorf("%d more than can be told of: %v", i, err)
+			}
+		}
+	})
+}
+
 // TestABatchIsWrittenInChunks wants no write to be larger than it may be, whatever follows from the lines.
 func TestABatchIsWrittenInChunks(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
