@@ -42,7 +42,8 @@ func sends(t *testing.T, client *http.Transport, body io.Reader) reply {
 // slowly gives parts of a body, with a pause behind each, until it is closed.
 func slowly(pause time.Duration, parts ...string) io.Reader {
 	in, out := io.Pipe()
-	body := &slowBody{in, make(chan struct{})}
+	closed := make(chan struct{})
+	body := &slowBody{in, sync.OnceFunc(func() { close(closed) })}
 	go func() {
 		defer out.Close()
 		for _, part := range parts {
@@ -51,7 +52,7 @@ func slowly(pause time.Duration, parts ...string) io.Reader {
 			}
 			select {
 			case <-time.After(pause):
-			case <-body.closed:
+			case <-closed:
 				return
 			}
 		}
@@ -61,15 +62,12 @@ func slowly(pause time.Duration, parts ...string) io.Reader {
 
 type slowBody struct {
 	*io.PipeReader
-	closed chan struct{}
+	stop func()
 }
 
+// Close is called by the transport and by the test.
 func (b *slowBody) Close() error {
-	select {
-	case <-b.closed:
-	default:
-		close(b.closed)
-	}
+	b.stop()
 	return b.PipeReader.Close()
 }
 
