@@ -357,6 +357,21 @@ func TestAnArrayThatIsNoJSONKeepsWhatStandsBefore(t *testing.T) {
 	})
 }
 
+// TestWhoeverStillSendsCanReadTheAnswer sends far more than the buffers on the way hold behind what is wrong.
+func TestWhoeverStillSendsCanReadTheAnswer(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		conn := f.dial()
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n[}", batchPath, adminKey, asArray, 2+(40<<20))
+		if _, err := io.WriteString(conn, strings.Repeat("x", 40<<20)); err != nil {
+			t.Errorf("the rest of the body: %v", err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || answer.StatusCode != 400 {
+			t.Errorf("%v: %v", err, answer)
+		}
+	})
+}
+
 // TestABatchIsReadByItsType asks for types that are taken and for others.
 func TestABatchIsReadByItsType(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
