@@ -361,7 +361,7 @@ func TestAnArrayThatIsNoJSONKeepsWhatStandsBefore(t *testing.T) {
 func TestWhoeverStillSendsCanReadTheAnswer(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		conn := f.dial()
-		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n[}", batchPath, adminKey, asArray, 2+(40<<20))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n[,", batchPath, adminKey, asArray, 2+(40<<20))
 		if _, err := io.WriteString(conn, strings.Repeat("x", 40<<20)); err != nil {
 			t.Errorf("the rest of the body: %v", err)
 		}
