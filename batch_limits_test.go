@@ -47,6 +47,10 @@ func slowly(pause time.Duration, parts ...string) io.Reader {
 	go func() {
 		defer out.Close()
 		for _, part := range parts {
+			if part == forEver {
+				<-closed
+				return
+			}
 			if _, err := io.WriteString(out, part); err != nil {
 				return
 			}
@@ -59,6 +63,9 @@ func slowly(pause time.Duration, parts ...string) io.Reader {
 	}()
 	return body
 }
+
+// forEver is a part of a slow body that never comes.
+const forEver = "for ever"
 
 type slowBody struct {
 	*io.PipeReader
@@ -90,21 +97,24 @@ func TestASlowUploadLastsAsLongAsItGoesOn(t *testing.T) {
 // TestAnUploadThatStandsStillIsClosed waits for clients that send nothing any more, or too little.
 func TestAnUploadThatStandsStillIsClosed(t *testing.T) {
 	line := `{"action":"login","app":"x"}` + "\n"
+	half := `{"action":"login","app":"x","context":"` + strings.Repeat("x", 512<<10) + "\"}\n"
 	for name, test := range map[string]struct {
-		pause time.Duration
-		parts []string
+		pause    time.Duration
+		parts    []string
+		progress time.Duration // for how long it goes on well
 	}{
-		"nothing at all":        {time.Hour, []string{""}},
-		"a line, then nothing":  {time.Hour, []string{line}},
-		"much, then nothing":    {time.Hour, []string{strings.Repeat(line, 1<<20/len(line)-1)}},
-		"a line every second":   {time.Second, strings.SplitAfter(strings.Repeat(line, 3600), "\n")},
-		"half a line, for ever": {time.Second, strings.Split(strings.Repeat("x,", 3600), ",")},
+		"nothing at all":          {0, []string{forEver}, 0},
+		"a line, then nothing":    {0, []string{line, forEver}, 0},
+		"much, then nothing":      {0, []string{strings.Repeat(line, 1<<20/len(line)-1), forEver}, 0},
+		"a line every second":     {time.Second, strings.SplitAfter(strings.Repeat(line, 3600), "\n"), 0},
+		"half a line, for ever":   {time.Second, strings.Split(strings.Repeat("x,", 3600), ","), 0},
+		"a minute's, then a stop": {13 * time.Second, []string{half, half, half, half, half, half, forEver}, 5 * 13 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *server, client *http.Transport) {
 				began := time.Now()
 				r := sends(t, client, slowly(test.pause, test.parts...))
-				if took := time.Since(began); r.status == 200 || took > 35*time.Second || took < 29*time.Second {
+				if took := time.Since(began) - test.progress; r.status == 200 || took > 35*time.Second || took < 29*time.Second {
 					t.Errorf("%d %s after %v", r.status, r.text, took)
 				}
 				synctest.Wait()
