@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
 
@@ -86,6 +87,7 @@ func (u *uploads) note(rows int, took time.Duration) {
 // written.
 type upload struct {
 	server *server
+	caller identity.Caller
 	body   *drf.Batch
 	origin Origin
 
@@ -94,7 +96,7 @@ type upload struct {
 	said    int             // bytes in refused
 
 	created, existing int64
-	taken             []*batchLine // whose keys belong to other events
+	taken             []place // of the lines whose keys belong to other events
 }
 
 // chunk is a part of an upload, ready to be written.
@@ -202,7 +204,7 @@ func (u *upload) line(ctx context.Context, c *chunk) error {
 	if err != nil {
 		return err
 	}
-	c.add(&batchLine{plan: p, number: u.body.Number, at: len(u.pks)})
+	c.add(&batchLine{plan: p, place: place{number: u.body.Number, at: len(u.pks)}})
 	u.pks = append(u.pks, uuid.NullUUID{UUID: uuid.MustParse(p.event.PK), Valid: true})
 	return nil
 }
@@ -210,12 +212,17 @@ func (u *upload) line(ctx context.Context, c *chunk) error {
 // refuse notes why a line is refused.
 func (u *upload) refuse(line int, why *drf.Error) error {
 	if u.said += len(why.Body); u.said > refusalBytes {
-		return drf.Detail(http.StatusBadRequest, fmt.Sprintf("Too much is wrong to say it all: up to line %d it takes more than %d bytes. "+
-			"What stands before that line and is right is stored.", line, refusalBytes))
+		return tooMuch(line)
 	}
 	u.pks = append(u.pks, uuid.NullUUID{})
 	u.refused = append(u.refused, refusedLine{line: int64(line), errors: drf.JSON(why.Body)})
 	return nil
+}
+
+// tooMuch is the answer to an upload of which too much is refused.
+func tooMuch(line int) *drf.Error {
+	return drf.Detail(http.StatusBadRequest, fmt.Sprintf("Too much is wrong to say it all: up to line %d it takes more than %d bytes. "+
+		"What stands before that line and is right is stored.", line, refusalBytes))
 }
 
 // add adds a line with all that follows from it.
@@ -236,9 +243,28 @@ func (c *chunk) add(l *batchLine) {
 	}
 }
 
+// may looks at the caller's rights anew: an upload lasts long, and they may have been taken away.
+func (u *upload) may(ctx context.Context) error {
+	caller, ok, err := u.server.identity.Again(ctx, u.caller)
+	switch {
+	case err != nil:
+		return err
+	case !ok && u.caller.SessionPK != "":
+		return drf.NoCredentials()
+	case !ok:
+		return drf.BadToken()
+	case !ingest.allows(caller, http.MethodPost):
+		return drf.Forbidden()
+	}
+	return nil
+}
+
 // write writes a chunk, as the only one in the queue of writes.
 func (u *upload) write(ctx context.Context, c *chunk) error {
 	uploads := u.server.uploads
+	if err := u.may(ctx); err != nil {
+		return err
+	}
 	leave, err := pass(ctx, uploads.writing)
 	if err != nil {
 		return err
@@ -262,7 +288,10 @@ func (u *upload) write(ctx context.Context, c *chunk) error {
 		case fateExisting:
 			u.existing++
 		case fateTaken:
-			u.taken = append(u.taken, l)
+			u.taken = append(u.taken, l.place)
+			if len(u.taken)*len(keyTaken) > refusalBytes {
+				return tooMuch(l.number)
+			}
 		}
 	}
 	return nil

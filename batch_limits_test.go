@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,16 +42,21 @@ func sends(t *testing.T, client *http.Transport, body io.Reader) reply {
 // slowly gives parts of a body, with a pause behind each, until it is closed.
 func slowly(pause time.Duration, parts ...string) io.Reader {
 	in, out := io.Pipe()
-	body := &slowBody{in, make(chan struct{})}
+	closed := make(chan struct{})
+	body := &slowBody{in, sync.OnceFunc(func() { close(closed) })}
 	go func() {
 		defer out.Close()
 		for _, part := range parts {
+			if part == forEver {
+				<-closed
+				return
+			}
 			if _, err := io.WriteString(out, part); err != nil {
 				return
 			}
 			select {
 			case <-time.After(pause):
-			case <-body.closed:
+			case <-closed:
 				return
 			}
 		}
@@ -57,17 +64,17 @@ func slowly(pause time.Duration, parts ...string) io.Reader {
 	return body
 }
 
+// forEver is a part of a slow body that never comes.
+const forEver = "for ever"
+
 type slowBody struct {
 	*io.PipeReader
-	closed chan struct{}
+	stop func()
 }
 
+// Close is called by the transport and by the test.
 func (b *slowBody) Close() error {
-	select {
-	case <-b.closed:
-	default:
-		close(b.closed)
-	}
+	b.stop()
 	return b.PipeReader.Close()
 }
 
@@ -90,21 +97,24 @@ func TestASlowUploadLastsAsLongAsItGoesOn(t *testing.T) {
 // TestAnUploadThatStandsStillIsClosed waits for clients that send nothing any more, or too little.
 func TestAnUploadThatStandsStillIsClosed(t *testing.T) {
 	line := `{"action":"login","app":"x"}` + "\n"
+	half := `{"action":"login","app":"x","context":"` + strings.Repeat("x", 512<<10) + "\"}\n"
 	for name, test := range map[string]struct {
-		pause time.Duration
-		parts []string
+		pause    time.Duration
+		parts    []string
+		progress time.Duration // for how long it goes on well
 	}{
-		"nothing at all":        {time.Hour, []string{""}},
-		"a line, then nothing":  {time.Hour, []string{line}},
-		"much, then nothing":    {time.Hour, []string{strings.Repeat(line, 1<<20/len(line)-1)}},
-		"a line every second":   {time.Second, strings.SplitAfter(strings.Repeat(line, 3600), "\n")},
-		"half a line, for ever": {time.Second, strings.Split(strings.Repeat("x,", 3600), ",")},
+		"nothing at all":          {0, []string{forEver}, 0},
+		"a line, then nothing":    {0, []string{line, forEver}, 0},
+		"much, then nothing":      {0, []string{strings.Repeat(line, 1<<20/len(line)-1), forEver}, 0},
+		"a line every second":     {time.Second, strings.SplitAfter(strings.Repeat(line, 3600), "\n"), 0},
+		"half a line, for ever":   {time.Second, strings.Split(strings.Repeat("x,", 3600), ","), 0},
+		"a minute's, then a stop": {13 * time.Second, []string{half, half, half, half, half, half, forEver}, 5 * 13 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, s *server, client *http.Transport) {
 				began := time.Now()
 				r := sends(t, client, slowly(test.pause, test.parts...))
-				if took := time.Since(began); r.status == 200 || took > 35*time.Second || took < 29*time.Second {
+				if took := time.Since(began) - test.progress; r.status == 200 || took > 35*time.Second || took < 29*time.Second {
 					t.Errorf("%d %s after %v", r.status, r.text, took)
 				}
 				synctest.Wait()
@@ -208,6 +218,46 @@ func TestStoppingEndsUploads(t *testing.T) {
 		}
 	})
 }
+
+// TestSIGTERMEndsAnUpload stops the program while an upload goes on, and reads its answer.
+func TestSIGTERMEndsAnUpload(t *testing.T) {
+	p := &program{t: t, database: filepath.Join(t.TempDir(), "belfry.db")}
+	p.start()
+	stop := sync.OnceFunc(func() {
+		if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+	})
+	ended := make(chan struct{})
+	defer close(ended)
+	lines := strings.Join(keyed(50_000, "login"), "\n")
+	request, err := http.NewRequest("POST", p.url+batchPath, io.MultiReader(strings.NewReader(lines), readerFunc(func([]byte) (int, error) {
+		stop() // the body does not end, and nothing comes any more
+		<-ended
+		return 0, io.EOF
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + adminKey}}
+	began := time.Now()
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 503 || !strings.Contains(string(text), "shutting down") {
+		t.Errorf("%v: %d %s", err, answer.StatusCode, text)
+	}
+	if err := p.command.Wait(); err != nil || time.Since(began) > 15*time.Second || strings.Contains(p.log.String(), "cut off") {
+		t.Errorf("%v after %v: %s", err, time.Since(began), p.log.String())
+	}
+}
+
+// readerFunc is a function that reads.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(to []byte) (int, error) { return f(to) }
 
 // TestAStorageThatFailsInTheMiddleKeepsWhatItStored fills the disk during an upload, and sends it again when there is room.
 func TestAStorageThatFailsInTheMiddleKeepsWhatItStored(t *testing.T) {

@@ -301,8 +301,8 @@ func TestALineWithAKeyIsStoredOnce(t *testing.T) {
 			}
 		}
 		const other = `{"pk":"00000000-0000-0000-0000-000000000000","action":"login","app":"`
-		twice := f.uploads(other+`one"}`, `{}`, other+`two"}`, other+`one"}`, `{"action":"login","app":"no key"}`)
-		if twice.Created != 2 || twice.Existing != 1 || twice.Refused != 2 || twice.PKs[1] != nil || twice.PKs[2] != nil || twice.PKs[0] == nil || *twice.PKs[0] != *twice.PKs[3] ||
+		twice := f.uploads(other+`one"}`, `{}`, other+`two"}`, other+`one"}`, `{"action":"login","app":"no key"}`, other+`two"}`)
+		if twice.Created != 2 || twice.Existing != 1 || twice.Refused != 3 || twice.PKs[1] != nil || twice.PKs[2] != nil || twice.PKs[0] == nil || *twice.PKs[0] != *twice.PKs[3] ||
 			twice.Errors[0].Line != 2 || twice.Errors[1].Line != 3 || string(twice.Errors[1].Errors) != taken {
 			t.Errorf("the same key twice in one upload: %+v", twice)
 		}
@@ -357,6 +357,21 @@ func TestAnArrayThatIsNoJSONKeepsWhatStandsBefore(t *testing.T) {
 	})
 }
 
+// TestWhoeverStillSendsCanReadTheAnswer sends far more than the buffers on the way hold behind what is wrong.
+func TestWhoeverStillSendsCanReadTheAnswer(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		conn := f.dial()
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n[,", batchPath, adminKey, asArray, 2+(40<<20))
+		if _, err := io.WriteString(conn, strings.Repeat("x", 40<<20)); err != nil {
+			t.Errorf("the rest of the body: %v", err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || answer.StatusCode != 400 {
+			t.Errorf("%v: %v", err, answer)
+		}
+	})
+}
+
 // TestABatchIsReadByItsType asks for types that are taken and for others.
 func TestABatchIsReadByItsType(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
@@ -396,6 +411,24 @@ func TestWhatIsWrongWithABatchIsSaidWithinABound(t *testing.T) {
 	})
 }
 
+// TestKeysThatAreTakenAreToldOfWithinABound adds one to as many as can be told of.
+func TestKeysThatAreTakenAreToldOfWithinABound(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		pk := *f.uploads(`{"action":"login","app":"first"}`).PKs[0]
+		p, err := f.server.recorder.prepare(t.Context(), Event{PK: pk, Action: "login", App: "second", User: "{}", Context: "{}", Brand: "{}", Origin: OriginAPI})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &upload{server: f.server, caller: hostCaller(), taken: make([]place, refusalBytes/len(keyTaken)-1)}
+		for i := range 2 {
+			err := u.write(t.Context(), &chunk{lines: []*batchLine{{plan: p, place: place{number: 7}}}})
+			if (err != nil) != (i == 1) || err != nil && !strings.Contains(err.Error(), "Too much is wrong to say it all: up to line 7 ") {
+				t.Errorf("%d more than can be told of: %v", i, err)
+			}
+		}
+	})
+}
+
 // TestABatchIsWrittenInChunks wants no write to be larger than it may be, whatever follows from the lines.
 func TestABatchIsWrittenInChunks(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
@@ -413,6 +446,11 @@ func TestABatchIsWrittenInChunks(t *testing.T) {
 		}
 		if n := largest(); n > chunkRows || n < fewestRows {
 			t.Errorf("%d events were written at once", n)
+		}
+		if !f.db.Postgres() { // whose rows have no numbers
+			if n := f.number("SELECT COUNT(*) FROM event a JOIN event b ON b.rowid = a.rowid + 1 WHERE (b.created, b.pk) < (a.created, a.pk)"); n > 0 {
+				t.Errorf("%d rows are not in the order of lists", n)
+			}
 		}
 		f.forget()
 		ann, _ := f.user("ann")
@@ -536,6 +574,46 @@ func TestHalfALineAtACutIsNotStored(t *testing.T) {
 		}
 		if n := f.number("SELECT COUNT(*) FROM event WHERE app = 'cut'"); n != 0 {
 			t.Errorf("%d events", n)
+		}
+	})
+}
+
+// TestRightsAreLookedAtInTheMiddleOfAnUpload takes them away while an upload goes on.
+func TestRightsAreLookedAtInTheMiddleOfAnUpload(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		boss, _ := f.user("boss")
+		group := f.must(201, "POST", "/api/v3/core/groups/", fmt.Sprintf(`{"name":"bosses","is_superuser":true,"users":[%d]}`, boss)).str("pk")
+		key := f.token(boss, "shipper", "ingest")
+		for i, c := range []struct {
+			promise, method, path, body, text string
+			status                            int
+		}{
+			{"no superuser any more", "PATCH", "/api/v3/core/groups/" + group + "/", `{"users":[]}`, "permission", 200},
+			{"the token is gone", "DELETE", "/api/v3/core/tokens/shipper/", "", "Token invalid/expired", 204},
+		} {
+			in, out := io.Pipe()
+			request, err := http.NewRequestWithContext(t.Context(), "POST", f.url+batchPath, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + key}}
+			go func() {
+				lines := strings.ReplaceAll(strings.Join(keyed(3000, "custom_long"), "\n"), "-4000-8000-", fmt.Sprintf("-4000-800%d-", i))
+				_, err := io.WriteString(out, lines+"\n")
+				if err == nil {
+					f.until(1000*(i+1), "SELECT COUNT(*) FROM event WHERE action = 'custom_long'")
+					f.must(c.status, c.method, c.path, c.body)
+					_, err = io.WriteString(out, strings.ReplaceAll(lines, "-4000-8", "-4000-9"))
+				}
+				out.CloseWithError(err)
+			}()
+			if r := f.send(request); r.status != 403 || !strings.Contains(r.text, c.text) {
+				t.Errorf("%s: %d %.200s", c.promise, r.status, r.text)
+			}
+			f.must(200, "PATCH", "/api/v3/core/groups/"+group+"/", fmt.Sprintf(`{"users":[%d]}`, boss))
+		}
+		if n := f.number("SELECT COUNT(*) FROM event WHERE action = 'custom_long'"); n < 2000 || n > 11_000 {
+			t.Errorf("%d events are stored", n)
 		}
 	})
 }

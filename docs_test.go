@@ -28,12 +28,8 @@ func TestDeviationsNameTestsThatExist(t *testing.T) {
 	}
 }
 
-// TestPublishedCommandsNameRoutes keeps the commands of docs/deliveries.md working: each asks a route for a verb that it has.
+// TestPublishedCommandsNameRoutes keeps the commands of the pages working: each asks a route for a verb that it has.
 func TestPublishedCommandsNameRoutes(t *testing.T) {
-	text, err := os.ReadFile("docs/deliveries.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s, _ := described()
 	routes := map[string]bool{}
 	for _, rt := range s.routes() {
@@ -41,14 +37,20 @@ func TestPublishedCommandsNameRoutes(t *testing.T) {
 			routes[v.method+" "+regexp.MustCompile(`\{\w+\}`).ReplaceAllString(rt.path, "PK")] = true
 		}
 	}
-	joined := strings.ReplaceAll(string(text), "\\\n", " ")
-	commands := regexp.MustCompile(`curl (?:-X (\w+) )?.*"\$BELFRY(/[^"?]*)`).FindAllStringSubmatch(joined, -1)
-	if len(commands) < 8 {
-		t.Fatalf("the page has only %d commands", len(commands))
-	}
-	for _, c := range commands {
-		if method := cmp.Or(c[1], "GET"); !routes[method+" "+c[2]] {
-			t.Errorf("docs/deliveries.md asks for %s %s, which no route has", method, c[2])
+	for page, least := range map[string]int{"docs/deliveries.md": 8, "docs/batch.md": 1} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined := strings.ReplaceAll(string(text), "\\\n", " ")
+		commands := regexp.MustCompile(`curl (?:-X (\w+) )?.*"\$BELFRY(/[^"?]*)`).FindAllStringSubmatch(joined, -1)
+		if len(commands) < least {
+			t.Fatalf("%s has only %d commands", page, len(commands))
+		}
+		for _, c := range commands {
+			if method := cmp.Or(c[1], "GET"); !routes[method+" "+c[2]] {
+				t.Errorf("%s asks for %s %s, which no route has", page, method, c[2])
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"belfry/internal/drf"
+	"belfry/internal/identity"
 	"belfry/internal/sqldb"
 )
 
@@ -60,9 +61,10 @@ func (s *server) createEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	u := &upload{server: s, body: body, origin: s.originOf(r), refused: []refusedLine{}}
+	u := &upload{server: s, caller: identity.CallerOf(r.Context()), body: body, origin: s.originOf(r), refused: []refusedLine{}}
 	if err := u.run(r.Context()); err != nil {
-		w.Header().Set("Connection", "close") // there may be more of the body, or its reading was interrupted
+		body.Drain()
+		w.Header().Set("Connection", "close") // some of the body may still come, or its reading was interrupted
 		return inUploadersWords(err)
 	}
 	answer := u.answer()

@@ -27,10 +27,15 @@ var keyTaken = drf.JSON(drf.Invalid("pk", "An event with this pk is stored alrea
 
 // batchLine is a line of a batch, ready to be written.
 type batchLine struct {
-	plan   plan
-	number int // of the line, or the element
-	at     int // among those of the upload
-	fate   fate
+	place
+	plan plan
+	fate fate
+}
+
+// place is where a line stands in its upload.
+type place struct {
+	number int // of the line, or of the element
+	at     int // among the keys of the answer
 }
 
 // byKey sorts lines by the keys of their events: rows that are written at one time are then in the order in which they are

@@ -18,6 +18,8 @@ const (
 	batchBuffer = 64 << 10
 	// stepTime is what a client gets for each maxBody bytes of a batch: as long as for a body elsewhere.
 	stepTime = 30 * time.Second
+	// drainTime is for how long the rest of a batch is read that is of no use any more.
+	drainTime = 3 * time.Second
 )
 
 // LineTypes are the media types of JSON texts, one a line.
@@ -29,6 +31,7 @@ type Batch struct {
 	Number int    // of the last element, from 1: of its line, or in the array
 	Text   []byte // of the last element, until the next one is read; nil for one that is too large
 
+	body    io.Reader
 	in      *bufio.Reader
 	control *http.ResponseController
 	scan    func(*Batch) error // reads the next element
@@ -47,8 +50,8 @@ func ReadBatch(w http.ResponseWriter, r *http.Request) (*Batch, error) {
 	if r.ContentLength > maxBatch {
 		return nil, tooLarge(maxBatch)
 	}
-	b := &Batch{control: http.NewResponseController(w)}
-	b.in = bufio.NewReaderSize(&patient{in: http.MaxBytesReader(w, r.Body, maxBatch), control: b.control}, batchBuffer)
+	b := &Batch{control: http.NewResponseController(w), body: http.MaxBytesReader(w, r.Body, maxBatch)}
+	b.in = bufio.NewReaderSize(&patient{in: b.body, control: b.control}, batchBuffer)
 	contentType := r.Header.Get("Content-Type")
 	switch media := mediaType(contentType); {
 	case media == jsonType:
@@ -85,6 +88,13 @@ func (b *Batch) end() error { return io.EOF }
 
 // Interrupt ends the reading of the body at once. Unlike the other methods it may be called from any goroutine.
 func (b *Batch) Interrupt() { _ = b.control.SetReadDeadline(time.Now()) }
+
+// Drain drops the rest of the body, as far as it comes soon: a client that is still sending may not see an answer, but only
+// that the connection is gone.
+func (b *Batch) Drain() {
+	_ = b.control.SetReadDeadline(time.Now().Add(drainTime))
+	_, _ = io.Copy(io.Discard, b.body)
+}
 
 // DecodeElement reads the last element of a batch as [Serializer.Decode] reads a body. The error answers the whole request: an
 // array that is no JSON at one place is none at all.
