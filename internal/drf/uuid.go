@@ -54,3 +54,27 @@ func PathInt(r *http.Request, name string) (int64, error) {
 
 // PathText reads a text of the path (route variable name).
 func PathText(r *http.Request, name string) string { return mux.Vars(r)[name] }
+
+// UUID is a read-only uuid, such as a pk.
+func UUID[M, P any](name string, get func(*M) string, opts ...Option) Def[M, P] {
+	return define[M, P](&Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, nil, parseText)
+}
+
+// GivenUUID is a uuid that a body may bring, in any form that Python's UUID takes.
+func GivenUUID[M, P any](name string, get func(*M) string, in func(*P) *Field[string], opts ...Option) Def[M, P] {
+	return define(&Info{Name: name, Type: "string", Format: "uuid"}, opts, get, AppendString, in, parseUUID)
+}
+
+// NullUUIDs is a read-only list of uuids and nulls.
+func NullUUIDs[M, P any](name string, get func(*M) []uuid.NullUUID, opts ...Option) Def[M, P] {
+	info := &Info{Name: name, Type: "array", Items: &Info{Type: "string", Format: "uuid", Nullable: true}}
+	return Def[M, P]{Info: declare(info, opts, true, false),
+		write: func(dst []byte, m *M) []byte { return appendEach(dst, get(m), appendNullUUID) }}
+}
+
+func appendNullUUID(dst []byte, id uuid.NullUUID) []byte {
+	if !id.Valid {
+		return append(dst, "null"...)
+	}
+	return append(append(append(dst, '"'), id.UUID.String()...), '"')
+}

@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 )
+
+// patience is how often the writer lets others go first before it takes it that nothing more comes.
+const patience = 4
 
 // queueLimit is how many writes may wait.
 const queueLimit = 1024
@@ -120,16 +124,7 @@ func (w *writer) close() error {
 func (w *writer) loop() {
 	for first := range w.queue {
 		w.group = append(w.group[:0], first)
-		for more := true; more && len(w.group) < queueLimit; {
-			select {
-			case j, ok := <-w.queue:
-				if more = ok; ok {
-					w.group = append(w.group, j)
-				}
-			default:
-				more = false
-			}
-		}
+		w.gather()
 		w.serve()
 	}
 	w.settle()
@@ -139,6 +134,31 @@ func (w *writer) loop() {
 		err = w.conn.Close()
 	}
 	w.finished <- err
+}
+
+// gather takes all that waits into the group. As long as more keeps coming it lets those go first who are about to bring it: a
+// commit costs nearly the same for many as for few, and they have nothing else to do while it is synced.
+func (w *writer) gather() {
+	for idle := 0; idle < patience && len(w.group) < queueLimit; idle++ {
+		before := len(w.group)
+		for more := true; more && len(w.group) < queueLimit; {
+			select {
+			case j, open := <-w.queue:
+				if more = open; open {
+					w.group = append(w.group, j)
+				}
+			default:
+				more = false
+			}
+		}
+		switch {
+		case len(w.group) == 1:
+			return
+		case len(w.group) > before:
+			idle = 0
+		}
+		runtime.Gosched()
+	}
 }
 
 // outcome is what became of a group's transaction.
