@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how often the writer lets others go first before it takes it that nothing more comes.
-const patience = 4
+const patience = 1
 
 // queueLimit is how many writes may wait.
 const queueLimit = 1024
