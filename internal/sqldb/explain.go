@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // Explain runs fn, and answers how SQLite goes about each query of it: the lines of EXPLAIN QUERY PLAN. Tests make sure by
@@ -15,22 +16,36 @@ func Explain(tx *Tx, fn func(tx *Tx) error) (plans []Plan, err error) {
 	return e.plans, err
 }
 
-// Plan is how SQLite goes about a query.
+// Plan is how SQLite goes about a statement.
 type Plan struct {
 	Query string
 	Lines []string
 }
 
-// explainRun is a connection that notes the plan of each query before it runs it.
+// explainRun is a connection that notes the plan of each statement before it runs it.
 type explainRun struct {
 	runner
 	plans []Plan
 }
 
+func (e *explainRun) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
+	if err := e.explain(ctx, query, args); err != nil {
+		return nil, err
+	}
+	return e.runner.exec(ctx, query, args)
+}
+
 func (e *explainRun) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if err := e.explain(ctx, query, args); err != nil {
+		return nil, err
+	}
+	return e.runner.query(ctx, query, args)
+}
+
+func (e *explainRun) explain(ctx context.Context, query string, args []any) error {
 	rows, err := e.runner.query(ctx, "EXPLAIN QUERY PLAN "+query, args)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	plan := Plan{Query: query}
@@ -38,14 +53,10 @@ func (e *explainRun) query(ctx context.Context, query string, args []any) (*sql.
 		var id, parent, unused int
 		var line string
 		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
-			return nil, err
+			return err
 		}
 		plan.Lines = append(plan.Lines, line)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, e.classify(err)
-	}
 	e.plans = append(e.plans, plan)
-	_ = rows.Close() // read to its end
-	return e.runner.query(ctx, query, args)
+	return e.classify(errors.Join(rows.Err(), rows.Close()))
 }
