@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"net/url"
 	"slices"
@@ -19,7 +20,7 @@ import (
 
 // anyOf is one of some values that depends on i and looks like chance.
 func anyOf[T any](i, salt int, values ...T) T {
-	return values[(i*2654435761+salt*40503)>>7%len(values)]
+	return values[crc32.ChecksumIEEE(fmt.Append(nil, i, "/", salt))%uint32(len(values))]
 }
 
 // listedEvents fills the log with events of some days, many of one moment, and of the parts that filters look at.
@@ -269,10 +270,12 @@ func TestChartsCountWhatPassesTheFilters(t *testing.T) {
 					people[*e.userPK] = true
 				}
 			}
-			stats := f.must(200, "GET", eventsPath+"stats/?count_steps=days%3D50&count_steps=hours%3D24.5&"+query.Encode(), "")
-			since := time.Now().UnixMicro() - 49*hourMicros/2
+			now := time.Now().UnixMicro() // some minutes after or before any event, seen from hours ago
+			since := floorTo(now, hourMicros) - 2*hourMicros - 500*secondMicros
+			seconds := (now - since) / secondMicros
+			stats := f.must(200, "GET", fmt.Sprintf("%sstats/?count_steps=days%%3D50&count_steps=seconds%%3D%d&%s", eventsPath, seconds, query.Encode()), "")
 			want := map[string]any{"unique_users": float64(len(people)), "count_step": map[string]any{"days50": float64(len(found)),
-				"hours24.5": count(found, func(e logged) bool { return e.Created >= since })}}
+				fmt.Sprint("seconds", seconds): count(found, func(e logged) bool { return e.Created >= since })}}
 			if diff := gocmp.Diff(any(want), stats.json); diff != "" {
 				rt.Fatalf("%s: %s", query.Encode(), diff)
 			}
@@ -316,6 +319,9 @@ func TestCountersCountWhatThereIs(t *testing.T) {
 		f.exec(t, "UPDATE event SET expires = created")
 		(&retention{db: f.db, log: f.server.log}).sweep(t.Context(), time.Now())
 		f.mustAgree(t)
+		if end := f.tallied(t, "SELECT 0, '', '', '', hour FROM event_past_end")["0"]; end < time.Now().UnixMicro()-2*dayMicros {
+			t.Errorf("a sweep adds up the counters until %d", end)
+		}
 		if left := f.must(200, "GET", eventsPath, "").get("pagination", "count"); left != 0.0 {
 			t.Errorf("%v events are left", left)
 		}
@@ -345,7 +351,7 @@ func (f *fixture) tallied(t *testing.T, query string) map[string]int64 {
 			var hour, n int64
 			var action, application, user string
 			err = row.Scan(&hour, &action, &application, &user, &n)
-			all[fmt.Sprint(hour, action, application, user)] = n
+			all[strings.TrimSpace(fmt.Sprintln(hour, action, application, user))] = n
 			return struct{}{}, err
 		}, query)
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,30 @@ func TestEveryFilterOfEventsGoesByAnIndex(t *testing.T) {
 					_, err := listEvents(tx, parsed(t, eventList, query))
 					return noSuchPage(err)
 				})
+			}
+		}
+	})
+}
+
+// TestTheRarerThingFindsTheEvents where several are asked for.
+func TestTheRarerThingFindsTheEvents(t *testing.T) {
+	sqlite(t, func(t *testing.T, f *fixture) {
+		listedEvents(t, f)
+		f.must(201, "POST", eventsPath, `{"action":"custom_rare","app":"x","client_ip":"10.0.0.7","user":{"username":"amber"},"context":{"username":"carol"}}`)
+		for query, want := range map[string]string{
+			"username=amber&client_ip=10.0.0.7": "event_client_ip", "username=carol&client_ip=10.0.0.1": "event_username event_context_username",
+			"username=amber&actions=custom_rare": "event_action", "client_ip=10.0.0.7&action=o": "event_client_ip", "context_model_pk=nothing&client_ip=10.0.0.7": "event_model_pk",
+		} {
+			var indexes []string
+			err := f.db.Read(t.Context(), func(tx *sqldb.Tx) error {
+				s, err := selectEvents(tx, parsed(t, eventList, query))
+				for _, path := range s.Paths {
+					indexes = append(indexes, path.Index)
+				}
+				return err
+			})
+			if got := strings.Join(indexes, " "); err != nil || got != want {
+				t.Errorf("%s goes by %s, %v", query, got, err)
 			}
 		}
 	})
