@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -25,7 +26,7 @@ const (
 	// nodes of one PostgreSQL database may differ.
 	surelyLive = 12 * hourMicros
 	// addedHours is how many hours one write adds up, so that other writers wait briefly.
-	addedHours = 31 * dayMicros
+	addedHours = 7 * dayMicros
 )
 
 // tallyKey names a counter: the events of one action in the hour that begins at hour or, where there is an application, the
@@ -106,12 +107,7 @@ func (t tally) write(tx *sqldb.Tx) error {
 			return fmt.Errorf("count events: %w", err)
 		}
 	}
-	for _, action := range slices.Sorted(maps.Keys(past)) {
-		if err := addPast(tx, action, past[action]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return addPast(tx, past)
 }
 
 // addUses changes how often somebody has used an application. What counts nothing is not kept.
@@ -155,11 +151,14 @@ func pastEnd(tx *sqldb.Tx, lock string) (hour int64, err error) {
 	return hour, nil
 }
 
-func addPast(tx *sqldb.Tx, action string, n int64) error {
-	_, err := tx.Exec(`INSERT INTO event_past (action, count) VALUES ($1, $2)
-		ON CONFLICT (action) DO UPDATE SET count = event_past.count + excluded.count`, action, n)
-	if err != nil {
-		return fmt.Errorf("count events of the past: %w", err)
+// addPast changes what the counters of past hours add up to.
+func addPast(tx *sqldb.Tx, sums map[string]int64) error {
+	for _, action := range slices.Sorted(maps.Keys(sums)) {
+		_, err := tx.Exec(`INSERT INTO event_past (action, count) VALUES ($1, $2)
+			ON CONFLICT (action) DO UPDATE SET count = event_past.count + excluded.count`, action, sums[action])
+		if err != nil {
+			return fmt.Errorf("count events of the past: %w", err)
+		}
 	}
 	return nil
 }
@@ -179,14 +178,16 @@ func addUp(tx *sqldb.Tx) (more bool, err error) {
 		return false, nil
 	}
 	until := min(last, *first+addedHours)
-	sums, err := sqldb.All(tx, scanActionCount, "SELECT action, SUM(count) FROM event_hour WHERE hour >= $1 AND hour < $2 GROUP BY action ORDER BY action", end, until)
+	counts, err := sqldb.All(tx, scanActionCount, "SELECT action, count FROM event_hour WHERE hour >= $1 AND hour < $2", end, until)
 	if err != nil {
-		return false, fmt.Errorf("add up counters: %w", err)
+		return false, fmt.Errorf("read counters to be added up: %w", err)
 	}
-	for _, s := range sums {
-		if err := addPast(tx, s.Action, s.Count); err != nil {
-			return false, err
-		}
+	sums := map[string]int64{}
+	for _, c := range counts {
+		sums[c.Action] += c.Count
+	}
+	if err := addPast(tx, sums); err != nil {
+		return false, err
 	}
 	if _, err := tx.Exec("UPDATE event_past_end SET hour = $1 WHERE id = 1", until); err != nil {
 		return false, fmt.Errorf("note which counters are added up: %w", err)
@@ -235,7 +236,7 @@ func knownActions(tx *sqldb.Tx) ([]string, error) {
 	known, err := sqldb.All(tx, scanString, `WITH RECURSIVE known (action) AS (
 			SELECT min(action) FROM event_hour UNION ALL SELECT (SELECT min(h.action) FROM event_hour h WHERE h.action > known.action)
 			FROM known WHERE known.action IS NOT NULL
-		) SELECT action FROM known WHERE action IS NOT NULL ORDER BY action`)
+		) SELECT action FROM known WHERE action IS NOT NULL`)
 	if err != nil {
 		return nil, fmt.Errorf("look up the actions that there are: %w", err)
 	}
@@ -281,21 +282,16 @@ const hoursAtOnce = 200
 // passHours finds the hour in which the event number offset of some actions stands: how many there are in the hours
 // before it, which begin, or end, at edge. See [sqldb.Walk].
 func passHours(tx *sqldb.Tx, actions actionSet, desc bool, offset int64) (edge, passed int64, err error) {
-	for first := true; ; first = false {
+	beyond, order := "hour >= ?", ""
+	if edge = math.MinInt64; desc {
+		edge, beyond, order = math.MaxInt64, "hour < ?", " DESC"
+	}
+	for {
 		var where sqldb.Where
+		where.Add(beyond, edge)
 		actions.limit(&where, "action || ''") // an expression, for which there is no index: the hours come in their order
-		order := ""
-		switch {
-		case desc:
-			order = " DESC"
-			if !first {
-				where.Add("hour < ?", edge)
-			}
-		case !first:
-			where.Add("hour >= ?", edge)
-		}
-		hours, err := sqldb.All(tx, scanPair, "SELECT hour, SUM(count) FROM event_hour"+where.SQL()+" GROUP BY hour ORDER BY hour"+order+" LIMIT "+strconv.Itoa(hoursAtOnce),
-			where.Args()...)
+		hours, err := sqldb.All(tx, scanPair, "SELECT hour, SUM(count) FROM event_hour"+where.SQL()+
+			" GROUP BY hour ORDER BY hour"+order+" LIMIT "+strconv.Itoa(hoursAtOnce), where.Args()...)
 		if err != nil {
 			return 0, 0, fmt.Errorf("look for an hour by its counter: %w", err)
 		}

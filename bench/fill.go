@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"belfry/internal/trigram"
@@ -144,10 +145,10 @@ func (f *filler) rows(size int) <-chan *filled {
 	return rows
 }
 
-// counter names an hourly counter.
+// counter names a counter: of the events of an hour or, where there is an application, of its uses by a user.
 type counter struct {
-	hour   int64
-	action string
+	hour                      int64
+	action, application, user string
 }
 
 // rowWriter writes rows in a transaction.
@@ -177,7 +178,14 @@ func (w *rowWriter) write(ctx context.Context, r *filled) error {
 	if err != nil {
 		return fmt.Errorf("insert an event: %w", err)
 	}
-	w.counts[counter{r.created - r.created%hourMicros, r.action}]++
+	w.counts[counter{hour: r.created - r.created%hourMicros, action: r.action}]++
+	if r.application != nil {
+		user := ""
+		if r.userPK != nil {
+			user = strconv.FormatInt(*r.userPK, 10)
+		}
+		w.counts[counter{action: r.action, application: *r.application, user: user}]++
+	}
 	if r.notification == "" {
 		return nil
 	}
@@ -194,11 +202,16 @@ func (w *rowWriter) write(ctx context.Context, r *filled) error {
 	return nil
 }
 
-// count adds what was written to the hourly counters.
-func (w *rowWriter) count(ctx context.Context) error {
+// count adds what was written to the counters.
+func (w *rowWriter) count(ctx context.Context) (err error) {
 	for key, n := range w.counts {
-		_, err := w.tx.ExecContext(ctx, `INSERT INTO event_hour (hour, action, slot, count) VALUES ($1, $2, 0, $3)
-			ON CONFLICT (hour, action, slot) DO UPDATE SET count = event_hour.count + excluded.count`, key.hour, key.action, n)
+		if key.application == "" {
+			_, err = w.tx.ExecContext(ctx, `INSERT INTO event_hour (hour, action, slot, count) VALUES ($1, $2, 0, $3)
+				ON CONFLICT (hour, action, slot) DO UPDATE SET count = event_hour.count + excluded.count`, key.hour, key.action, n)
+		} else {
+			_, err = w.tx.ExecContext(ctx, `INSERT INTO event_application (action, application, user_pk, count) VALUES ($1, $2, $3, $4)
+				ON CONFLICT (action, application, user_pk) DO UPDATE SET count = event_application.count + excluded.count`, key.action, key.application, key.user, n)
+		}
 		if err != nil {
 			return fmt.Errorf("count events: %w", err)
 		}

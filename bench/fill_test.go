@@ -73,6 +73,10 @@ func TestAFilledDatabaseIsLikeOneThatTheServerWrote(t *testing.T) {
 		FULL JOIN event_hour c ON c.hour = e.h AND c.action = e.action WHERE c.count IS NOT e.n`, hourMicros); n > 0 {
 		t.Errorf("%d counters are not what they count", n)
 	}
+	if n := number(t, db, `SELECT count(*) FROM (SELECT action, application, coalesce(CAST(user_pk AS TEXT), '') AS user_pk, count(*) AS n FROM event
+		WHERE application IS NOT NULL GROUP BY 1, 2, 3) e FULL JOIN event_application c USING (action, application, user_pk) WHERE c.count IS NOT e.n`); n > 0 {
+		t.Errorf("%d counters of applications are not what they count", n)
+	}
 	if n := number(t, db, "SELECT count(*) FROM event a JOIN event b ON b.rowid = a.rowid + 1 WHERE (b.created, b.pk) <= (a.created, a.pk)"); n > 0 {
 		t.Errorf("%d events are not in the order of time", n)
 	}
@@ -158,7 +162,7 @@ func TestFillingGoesOnWhereItWasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer half.Close()
-	if _, err := half.ExecContext(t.Context(), "DELETE FROM event WHERE rowid > 100; DELETE FROM notification WHERE created > (SELECT max(created) FROM event); DELETE FROM event_hour"); err != nil {
+	if _, err := half.ExecContext(t.Context(), "DELETE FROM event WHERE rowid > 100; DELETE FROM notification WHERE created > (SELECT max(created) FROM event); DELETE FROM event_hour; DELETE FROM event_application"); err != nil {
 		t.Fatal(err)
 	}
 	if err := insertEvents(t.Context(), path, 400); err != nil {

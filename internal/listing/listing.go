@@ -118,6 +118,9 @@ func OrderBy(order []drf.Order, expressions map[string]string, pk string) string
 			direction = " DESC"
 		}
 		terms = append(terms, expressions[o.Name]+direction)
+		if expressions[o.Name] == pk {
+			return strings.Join(terms, ", ")
+		}
 	}
 	return strings.Join(append(terms, pk+direction), ", ")
 }
