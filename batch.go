@@ -29,9 +29,9 @@ const (
 	chunkBytes = 2 << 20 // of the texts of a chunk
 	// chunksBytes is of all uploads, of which each has two chunks in memory: the more there are, the smaller those are.
 	chunksBytes = 8 << 20
-	// chunkTime is what a chunk may take of the writer's time, so that other writes wait briefly: one that comes in the middle
-	// of a chunk waits for its end, for the next one, and for two commits.
-	chunkTime = 15 * time.Millisecond
+	// chunkTime is what the statements of a chunk may take, so that other writes wait briefly. To commit a chunk and to move it
+	// from the log into the database takes three times as long, and a write may wait for two chunks.
+	chunkTime = 8 * time.Millisecond
 	// refusalBytes bounds what is said of the refused lines of an upload.
 	refusalBytes = 4 << 20
 )

@@ -441,35 +441,83 @@ func TestAnUploadIsNeverHeldWhole(t *testing.T) {
 	})
 }
 
-// TestAClientThatHangsUpIsNobodysError ends a request while its chunk waits for the writer.
+// TestAClientThatHangsUpIsNobodysError ends a request while its chunk waits: for the writer, or for its turn to wait for it.
 func TestAClientThatHangsUpIsNobodysError(t *testing.T) {
+	for name, busy := range map[string]func(t *testing.T, s *server) (release func()){
+		"the writer": func(t *testing.T, s *server) func() { return occupy(t, s.db) },
+		"its turn": func(_ *testing.T, s *server) func() {
+			s.uploads.writing <- struct{}{}
+			return func() { <-s.uploads.writing }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *server, client *http.Transport) {
+				release := busy(t, s)
+				turns := len(s.uploads.writing)
+				hangUp, failed := begin(t, client, strings.NewReader(`{"action":"login","app":"x"}`))
+				synctest.Wait()
+				if len(s.uploads.places) != 1 {
+					t.Error("the upload has no place")
+				}
+				hangUp()
+				if err := <-failed; !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				synctest.Wait()
+				if places, turned := len(s.uploads.places), len(s.uploads.writing); places != 0 || turned != turns {
+					t.Errorf("the upload holds %d places, and %d turns", places, turned)
+				}
+				release()
+				synctest.Wait()
+				var n int
+				if err := s.db.Read(t.Context(), func(tx *sqldb.Tx) error { return tx.Row("SELECT COUNT(*) FROM event", nil, &n) }); err != nil || n != 0 {
+					t.Errorf("%d events were stored for nobody: %v", n, err)
+				}
+			})
+		})
+	}
+}
+
+// begin posts a body until it hangs up.
+func begin(t *testing.T, client *http.Transport, body io.Reader) (hangUp func(), failed <-chan error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(ctx, "POST", "http://belfry"+batchPath, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + adminKey}}
+	ended := make(chan error, 1)
+	go func() {
+		answer, err := client.RoundTrip(request)
+		if err == nil {
+			answer.Body.Close()
+		}
+		ended <- err
+	}()
+	return func() {
+		cancel()
+		request.Body.Close() // the transport may still wait for more of it
+	}, ended
+}
+
+// TestAClientThatSendsNothingYetTakesNoPlace has more of them than there are places.
+func TestAClientThatSendsNothingYetTakesNoPlace(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *server, client *http.Transport) {
-		release := occupy(t, s.db)
-		ctx, hangUp := context.WithCancel(t.Context())
-		request, err := http.NewRequestWithContext(ctx, "POST", "http://belfry"+batchPath, strings.NewReader(`{"action":"login","app":"x"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + adminKey}}
-		failed := make(chan error)
-		go func() {
-			_, err := client.RoundTrip(request)
-			failed <- err
-		}()
-		synctest.Wait()
-		hangUp()
-		if err := <-failed; !errors.Is(err, context.Canceled) {
-			t.Error(err)
+		line := `{"action":"login","app":"x"}` + "\n"
+		var hangUps []func()
+		for i := range 2 * maxUploads {
+			hangUp, _ := begin(t, client, slowly(0, []string{line, ""}[i%2], forEver))
+			hangUps = append(hangUps, hangUp)
 		}
 		synctest.Wait()
-		if n := len(s.uploads.places) + len(s.uploads.writing); n != 0 {
-			t.Errorf("the upload holds %d places", n)
+		began := time.Now()
+		if r := sends(t, client, strings.NewReader(line)); r.status != 200 || time.Since(began) > time.Second || len(s.uploads.places) != 0 {
+			t.Errorf("%d %s after %v, and %d places are taken", r.status, r.text, time.Since(began), len(s.uploads.places))
 		}
-		release()
+		for _, hangUp := range hangUps {
+			hangUp()
+		}
 		synctest.Wait()
-		var n int
-		if err := s.db.Read(t.Context(), func(tx *sqldb.Tx) error { return tx.Row("SELECT COUNT(*) FROM event", nil, &n) }); err != nil || n != 0 {
-			t.Errorf("%d events were stored for nobody: %v", n, err)
-		}
 	})
 }

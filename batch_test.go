@@ -492,7 +492,7 @@ func TestSlowWritesMakeChunksSmaller(t *testing.T) {
 		u.note(int(u.rows.Load()), time.Duration(u.rows.Load())*50*time.Microsecond)
 	}
 	u.note(1, time.Second) // which says little
-	if n := u.rows.Load(); n < 250 || n > 350 {
+	if n := time.Duration(u.rows.Load()); n*50*time.Microsecond < chunkTime*9/10 || n*50*time.Microsecond > chunkTime*11/10 {
 		t.Errorf("%d rows, of which each takes 50 µs, do not make %v", n, chunkTime)
 	}
 }
