@@ -223,7 +223,9 @@ func TestStoppingEndsUploads(t *testing.T) {
 func TestSIGTERMEndsAnUpload(t *testing.T) {
 	p := &program{t: t, database: filepath.Join(t.TempDir(), "belfry.db")}
 	p.start()
+	stopped := make(chan time.Time, 1)
 	stop := sync.OnceFunc(func() {
+		stopped <- time.Now()
 		if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
@@ -240,7 +242,6 @@ func TestSIGTERMEndsAnUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header = http.Header{"Content-Type": {asLines}, "Authorization": {"Bearer " + adminKey}}
-	began := time.Now()
 	answer, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +250,8 @@ func TestSIGTERMEndsAnUpload(t *testing.T) {
 	if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode != 503 || !strings.Contains(string(text), "shutting down") {
 		t.Errorf("%v: %d %s", err, answer.StatusCode, text)
 	}
-	if err := p.command.Wait(); err != nil || time.Since(began) > 15*time.Second || strings.Contains(p.log.String(), "cut off") {
+	began := <-stopped
+	if err := p.command.Wait(); err != nil || time.Since(began) > 8*time.Second || strings.Contains(p.log.String(), "cut off") {
 		t.Errorf("%v after %v: %s", err, time.Since(began), p.log.String())
 	}
 }
