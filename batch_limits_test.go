@@ -437,7 +437,7 @@ func TestAnUploadIsNeverHeldWhole(t *testing.T) {
 		if r := f.upload(asLines, in); r.status != 200 || r.get("created") != float64(60) {
 			t.Fatalf("%d %.200s", r.status, r.text)
 		}
-		if held := int64(most.Load()) - int64(before); held > 32<<20 {
+		if held := int64(most.Load()) - int64(before); held > 45<<20 { // of what is under way there are several copies, two chunks at a time
 			t.Errorf("%d MiB are held of an upload of 60", held>>20)
 		}
 	})
