@@ -84,11 +84,19 @@ func (s *server) writeBins(w http.ResponseWriter, r *http.Request, bins int, ste
 }
 
 // selectMatches selects the events that q asks for, by its search too.
-func selectMatches(tx *sqldb.Tx, q *drf.Query) (selection, error) {
-	if len(q.Search) == 0 {
-		return selectEvents(tx, q)
+func selectMatches(tx *sqldb.Tx, q *drf.Query) (s selection, err error) {
+	terms := q.Search
+	if len(terms) == 0 {
+		if s, err = selectEvents(tx, q); err != nil {
+			return s, err
+		}
+		if terms, err = s.terms(tx, q); len(terms) == 0 || err != nil {
+			return s, err
+		}
 	}
-	where, err := narrowSearch(tx, q, eventFilter(q))
+	by := *q
+	by.Search = terms
+	where, err := narrowSearch(tx, &by, eventFilter(q))
 	return selection{Selection: listing.Selection{Where: where, Paths: []sqldb.Path{{}}}}, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -450,4 +451,66 @@ func TestInboxesAreWhatPassesTheFilters(t *testing.T) {
 			samePage(rt, f, notificationsPath, query, keys, pages)
 		})
 	})
+}
+
+// TestFiltersWithoutAnIndexFindExactlyTheirEvents does random things to events and to the index of search, and asks for apps and
+// models at every moment.
+func TestFiltersWithoutAnIndexFindExactlyTheirEvents(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		m := &searchModel{f, rand.New(rand.NewPCG(seed, 0))}
+		f.must(201, "POST", eventsPath, `{"action":"login","app":"first"}`)
+		for range 150 {
+			m.change()
+			all := allEvents(t, f)
+			one := all[m.r.IntN(len(all))]
+			if m.r.IntN(3) == 0 {
+				f.must(200, "PATCH", eventsPath+one.PK+"/", `{"context":{"model":{"app":`+m.text()+`,"pk":1,"model_name":`+m.text()+`}}}`)
+				all = allEvents(t, f)
+				one = all[slices.IndexFunc(all, func(e logged) bool { return e.PK == one.PK })]
+			}
+			query := url.Values{"app": {one.App}}
+			if one.modelApp != nil {
+				query = url.Values{"context_model_app": {*one.modelApp}, "context_model_name": {*one.modelName}}
+			}
+			if m.r.IntN(3) == 0 {
+				query.Set("action", one.Action)
+			}
+			found := slices.DeleteFunc(all, func(e logged) bool {
+				for name := range query {
+					if !eventMatches[name](e, strings.TrimSpace(query.Get(name))) { // a query's white space is cut off
+						return true
+					}
+				}
+				return false
+			})
+			order := m.pick([]string{"created", "pk"})
+			slices.SortFunc(found, func(a, b logged) int { return cmp.Or(compareEvents[order](a, b), cmp.Compare(a.PK, b.PK)) })
+			var keys []string
+			for _, e := range found {
+				keys = append(keys, e.PK)
+			}
+			query.Set("ordering", order)
+			query.Set("page_size", fmt.Sprint(1+m.r.IntN(9)))
+			if diff := gocmp.Diff(keys, f.listed(query.Encode())); diff != "" {
+				t.Errorf("%s: %s", query.Encode(), diff)
+			}
+		}
+	})
+}
+
+// TestFiltersWithoutAnIndexGoByThatOfSearch makes sure of it by a zone that cannot be read.
+func TestFiltersWithoutAnIndexGoByThatOfSearch(t *testing.T) {
+	for _, path := range []string{eventsPath + "?app=app1", eventsPath + "?app=app1&action=login", eventsPath + "?app=app1&ordering=pk", eventsPath + "volume/?app=app1", eventsPath + "?context_model_name=x"} {
+		sqlite(t, func(t *testing.T, f *fixture) {
+			f.zones()
+			f.exec(t, "INSERT INTO event_past (action, count) VALUES ('login', 10000) ON CONFLICT DO NOTHING")
+			f.exec(t, "UPDATE event_trigram SET data = zeroblob(100)")
+			f.must(200, "GET", path, "")
+			if n := f.row("SELECT count(*) FROM event_zone"); n == 3 {
+				t.Errorf("%s did not read the index of search", path)
+			}
+		})
+	}
 }

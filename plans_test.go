@@ -32,14 +32,16 @@ func noSuchPage(err error) error {
 	return err
 }
 
-// filtersOfEvents are values for each filter of the list, and the index that finds the events; where there is none, they are read
-// in the order of time.
+// filtersOfEvents are values for each filter of the list, and the index that finds the events. Those of one brand are read
+// in the order of time, with all others.
 var filtersOfEvents = map[string][2]string{
 	"action": {"log", "event_action"}, "actions": {"login", "event_action"}, "username": {"amber", "event_username"},
 	"client_ip": {"10.0.0.1", "event_client_ip"}, "context_model_pk": {"007", "event_model_pk"}, "context_authorized_app": {"a1", "event_application_pk"},
-	"created__gte": {"2020-01-01", "event_created"}, "created__lt": {"2120-01-01", "event_created"}, "app": {"x", "event_created"},
-	"brand_name": {"one", "event_created"}, "context_model_app": {"core", "event_created"}, "context_model_name": {"user", "event_created"},
+	"created__gte": {"2020-01-01", "event_created"}, "created__lt": {"2120-01-01", "event_created"}, "brand_name": {"one", "event_created"},
 }
+
+// searchedFilters are those that go by the index of search.
+var searchedFilters = []string{"app", "context_model_app", "context_model_name"}
 
 // TestEveryFilterOfEventsGoesByAnIndex asks SQLite how it reads pages by each filter, in both orders of time, near and deep. A filter
 // that comes to the list comes here.
@@ -48,6 +50,9 @@ func TestEveryFilterOfEventsGoesByAnIndex(t *testing.T) {
 		listedEvents(t, f)
 		for _, filter := range eventList.Filters {
 			with, ok := filtersOfEvents[filter.Name]
+			if slices.Contains(searchedFilters, filter.Name) {
+				continue // see TestFiltersWithoutAnIndexGoByThatOfSearch
+			}
 			if !ok {
 				t.Errorf("%s is not tried", filter.Name)
 			}

@@ -23,30 +23,39 @@ var eventSources = map[string]string{
 }
 
 // listEvents reads one page of the events that q asks for.
-func listEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
+func listEvents(tx *sqldb.Tx, q *drf.Query) (page sqldb.Page[Event], err error) {
 	if len(q.Search) > 0 {
-		return searchEvents(tx, q)
+		return searchEvents(tx, q, q.Search)
 	}
 	s, err := selectEvents(tx, q)
 	if err != nil {
-		return sqldb.Page[Event]{}, err
+		return page, err
+	}
+	terms, err := s.terms(tx, q)
+	if err != nil {
+		return page, err
+	}
+	if len(terms) > 0 {
+		return searchEvents(tx, q, terms)
 	}
 	return sqldb.Select(tx, s.list(q), scanEvent)
 }
 
-// searchEvents reads a page of what matches a search.
-func searchEvents(tx *sqldb.Tx, q *drf.Query) (sqldb.Page[Event], error) {
-	where := eventFilter(q)
-	s, err := planSearch(tx, q, where)
+// searchEvents reads a page of those events that hold the terms, besides what q asks for.
+func searchEvents(tx *sqldb.Tx, q *drf.Query, terms []string) (page sqldb.Page[Event], err error) {
+	where, by := eventFilter(q), *q
+	by.Search = terms
+	s, err := planSearch(tx, &by, where)
 	if err != nil {
-		return sqldb.Page[Event]{}, err
-	}
-	if s != nil && s.pages(q) {
-		return s.page(q, q.Order[0].Desc)
+		return page, err
 	}
 	if s != nil {
+		s.exact = s.exact && len(q.Search) > 0 // what holds a filter's term may yet be of another value
+		if s.pages(q) {
+			return s.page(q, q.Order[0].Desc)
+		}
 		if where, err = s.narrow(); err != nil {
-			return sqldb.Page[Event]{}, err
+			return page, err
 		}
 	}
 	return sqldb.Select(tx, sortedEvents(q, where), scanEvent)
@@ -157,6 +166,33 @@ func modelPKs(pk string) []string {
 	}
 	return pks
 }
+
+// terms are texts that the events hold which pass those filters that there is no index for: the index of search knows where.
+// There are none where another filter leaves few events, or on PostgreSQL, which has no such index.
+func (s selection) terms(tx *sqldb.Tx, q *drf.Query) (terms []string, err error) {
+	if index := s.Paths[0].Index; tx.Postgres() || index != "event_created" && index != "event_action" {
+		return nil, nil
+	}
+	if app, ok := q.Text("app"); ok {
+		terms = append(terms, line(app))
+	}
+	for _, f := range [][2]string{{"context_model_app", "app"}, {"context_model_name", "model_name"}} {
+		if value, ok := q.Text(f[0]); ok {
+			terms = append(terms, drf.Fold(`"`+f[1]+`":`+quote(value)))
+		}
+	}
+	if len(terms) == 0 || len(s.actions.names) != 1 {
+		return terms, nil
+	}
+	n, err := countEvents(tx, s.actions)
+	if n < countedMatches {
+		return nil, err
+	}
+	return append(terms, line(s.actions.names[0])), err
+}
+
+// line is a text as foldEvent writes it when it is a field of its own, between two others.
+func line(text string) string { return drf.Fold("\n" + text + "\n") }
 
 // personFilters are those on the address and on the name of a user, who did something or something was done to.
 func personFilters(q *drf.Query) (filters []listing.Filter) {
