@@ -345,6 +345,7 @@ func TestBrowserPageCatchesUpAfterTheServerWasKilled(t *testing.T) {
 	b.signIn(adminKey)
 	b.f.notified("The first disk is full")
 	b.shows("The first disk is full")
+	b.until(`document.querySelector(".mark") && document.querySelector(".state[data-state=live]")`)
 	p.kill()
 	b.until(`!document.querySelector(".state[data-state=live]")`)
 	b.ask(`document.querySelector(".mark").click()`)
