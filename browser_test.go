@@ -244,6 +244,25 @@ func TestBrowserPageSignsInWithPasswordOrTokenAndOutAgain(t *testing.T) {
 	b.quiet("status of 403", "status of 400")
 }
 
+func TestBrowserPageReadsNothingMoreOnceItSignsOut(t *testing.T) {
+	b := browse(t)
+	b.signIn(adminKey)
+	b.until(`document.querySelector(".state[data-state=live]")`)
+	// The answer comes well after the stream's end, which says that everything is to be read again.
+	b.ask(`(() => {
+		const real = window.fetch;
+		window.fetch = async (path, options) => {
+			const answer = await real(path, options);
+			if (options.method === "DELETE") await new Promise((resolve) => setTimeout(resolve, 300));
+			return answer;
+		};
+	})()`)
+	b.click("Sign out")
+	b.shows("Sign in to Belfry")
+	b.hides("Your session has ended.")
+	b.quiet()
+}
+
 func TestBrowserPageKeepsWhatWasTypedWhenTheSessionEnds(t *testing.T) {
 	b := browse(t)
 	b.signIn(adminKey)

@@ -159,7 +159,13 @@ function foot() {
 }
 
 async function endSession() {
-  await signOut();
+  live.stop(); // its last word comes before the answer, and reading everything again would be refused
+  try {
+    await signOut();
+  } catch (error) {
+    live.start();
+    throw error;
+  }
   live.tell("*");
   welcome();
 }
