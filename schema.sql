@@ -413,18 +413,7 @@ CREATE TABLE event_past_end (
 );
 INSERT INTO event_past_end (id, hour) VALUES (1, 0);
 
--- How often applications were used, by the events whose context names one, and by whom.
-CREATE TABLE event_application (
-    action      TEXT NOT NULL,
-    application TEXT NOT NULL, -- event.application
-    user_pk     TEXT NOT NULL, -- event.user_pk in decimal, '' for none
-    count       BIGINT NOT NULL,
-    PRIMARY KEY (action, application, user_pk)
-);
-INSERT INTO event_application (action, application, user_pk, count)
-    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;
-
--- migration 5 sqlite: the counters are read in the order of their key
+-- migration 5 sqlite: counters are read in the order of their key
 ALTER TABLE event_hour RENAME TO event_hour_before;
 CREATE TABLE event_hour (
     hour   BIGINT NOT NULL,
@@ -438,10 +427,27 @@ DROP TABLE event_hour_before;
 CREATE INDEX event_hour_action ON event_hour (action, hour);
 CREATE INDEX event_hour_empty ON event_hour (hour, action) WHERE count <= 0;
 
--- migration 5 postgres: the same indexes, and text that is compared byte by byte
+-- How often applications were used, by the events whose context names one, and by whom.
+CREATE TABLE event_application (
+    action      TEXT NOT NULL,
+    application TEXT NOT NULL, -- event.application
+    user_pk     TEXT NOT NULL, -- event.user_pk in decimal, '' for none
+    count       BIGINT NOT NULL,
+    PRIMARY KEY (action, application, user_pk)
+) WITHOUT ROWID;
+INSERT INTO event_application (action, application, user_pk, count)
+    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;
+
+-- migration 5 postgres: the same, with text that is compared byte by byte
+ALTER TABLE event_past ALTER COLUMN action TYPE TEXT COLLATE "C";
 CREATE INDEX event_hour_action ON event_hour (action, hour);
 CREATE INDEX event_hour_empty ON event_hour (hour, action) WHERE count <= 0;
-ALTER TABLE event_past ALTER COLUMN action TYPE TEXT COLLATE "C";
-ALTER TABLE event_application
-    ALTER COLUMN action TYPE TEXT COLLATE "C", ALTER COLUMN application TYPE TEXT COLLATE "C",
-    ALTER COLUMN user_pk TYPE TEXT COLLATE "C";
+CREATE TABLE event_application (
+    action      TEXT COLLATE "C" NOT NULL,
+    application TEXT COLLATE "C" NOT NULL,
+    user_pk     TEXT COLLATE "C" NOT NULL,
+    count       BIGINT NOT NULL,
+    PRIMARY KEY (action, application, user_pk)
+);
+INSERT INTO event_application (action, application, user_pk, count)
+    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;

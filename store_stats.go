@@ -26,22 +26,44 @@ type applicationUse struct {
 	Users       int64
 }
 
-// countBins counts the events of a selection in bins of step, the newest first. The first bin lies
-// ahead of now and is empty: authentik's chart has it. Bins end on whole hours.
-func countBins(tx *sqldb.Tx, s selection, bins int, step int64) ([]point, error) {
-	end := floorTo(tx.Now(), hourMicros) + hourMicros
+// newPoints are bins of step until now, the newest first, that count nothing yet. The first bin lies
+// ahead of now and stays empty: authentik's chart has it. Bins end on whole hours.
+func newPoints(now int64, bins int, step int64) []point {
+	end := floorTo(now, hourMicros) + hourMicros
 	points := make([]point, bins)
 	for i := range points {
 		points[i].End = end + step - int64(i)*step
 	}
-	for i := range points[1:] {
-		p := &points[i+1]
-		var err error
-		if p.Count, err = s.countBetween(tx, p.End-step, p.End); err != nil {
-			return nil, err
-		}
+	return points
+}
+
+// countBins counts the events of a selection into bins of step.
+func countBins(tx *sqldb.Tx, s selection, points []point, step int64) (err error) {
+	if s.listed { // to list it again for every bin would take longer
+		return countListed(tx, s, points, step)
 	}
-	return points, nil
+	for i := 1; i < len(points) && err == nil; i++ {
+		points[i].Count, err = s.countBetween(tx, points[i].End-step, points[i].End)
+	}
+	return err
+}
+
+func countListed(tx *sqldb.Tx, s selection, points []point, step int64) error {
+	end := points[0].End - step
+	s.Where.Add("e.created >= ?", points[len(points)-1].End-step)
+	s.Where.Add("e.created < ?", end)
+	events := s.events()
+	query, args := events.Union(tx, "e.created")
+	args = append(args, end-1, step)
+	bin := fmt.Sprintf("($%d - created) / $%d", len(args)-1, len(args))
+	counts, err := sqldb.All(tx, scanPair, "SELECT "+bin+", COUNT(*) FROM ("+query+") AS found GROUP BY 1", args...)
+	if err != nil {
+		return fmt.Errorf("count events by time: %w", err)
+	}
+	for _, c := range counts {
+		points[1+c[0]].Count = c[1]
+	}
+	return nil
 }
 
 // forever is the end of all time.
