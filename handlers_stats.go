@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -63,41 +64,24 @@ func (s *server) volume(w http.ResponseWriter, r *http.Request) error {
 	if _, later := drf.Param(r, "history_days"); later {
 		return s.volumeByAction(w, r, q)
 	}
-	return s.writeBins(w, r, volumeBins, volumeStep, func(tx *sqldb.Tx) (selection, error) { return selectMatches(tx, q) })
+	return s.writeBins(w, r, volumeBins, volumeStep, func(tx *sqldb.Tx, since int64) (selection, error) { return selectMatches(tx, q, since) })
 }
 
-// writeBins answers a chart of 2024.6, the newest bin first.
-func (s *server) writeBins(w http.ResponseWriter, r *http.Request, bins int, step int64, events func(tx *sqldb.Tx) (selection, error)) error {
+// writeBins answers a chart of 2024.6, the newest bin first. events selects what it shows from since on.
+func (s *server) writeBins(w http.ResponseWriter, r *http.Request, bins int, step int64, events func(tx *sqldb.Tx, since int64) (selection, error)) error {
 	var points []point
 	err := s.readSearch(r.Context(), func(tx *sqldb.Tx) error {
-		selected, err := events(tx)
+		points = newPoints(tx.Now(), bins, step)
+		selected, err := events(tx, points[bins-1].End-step)
 		if err != nil {
 			return err
 		}
-		points, err = countBins(tx, selected, bins, step)
-		return err
+		return countBins(tx, selected, points, step)
 	})
 	if err != nil {
 		return err
 	}
 	return pointSerializer.WriteAll(w, r, points)
-}
-
-// selectMatches selects the events that q asks for, by its search too.
-func selectMatches(tx *sqldb.Tx, q *drf.Query) (s selection, err error) {
-	terms := q.Search
-	if len(terms) == 0 {
-		if s, err = selectEvents(tx, q); err != nil {
-			return s, err
-		}
-		if terms, err = s.terms(tx, q); len(terms) == 0 || err != nil {
-			return s, err
-		}
-	}
-	by := *q
-	by.Search = terms
-	where, err := narrowSearch(tx, &by, eventFilter(q))
-	return selection{Selection: listing.Selection{Where: where, Paths: []sqldb.Path{{}}}}, err
 }
 
 const (
@@ -113,11 +97,11 @@ func (s *server) volumeByAction(w http.ResponseWriter, r *http.Request, q *drf.Q
 	}
 	var counts []actionCount
 	err := s.readSearch(r.Context(), func(tx *sqldb.Tx) error {
-		selected, err := selectMatches(tx, q)
+		since := floorTo(tx.Now()-min(days, longestHistory)*dayMicros, hourMicros)
+		selected, err := selectMatches(tx, q, since)
 		if err != nil {
 			return err
 		}
-		since := floorTo(tx.Now()-min(days, longestHistory)*dayMicros, hourMicros)
 		counts, err = countByAction(tx, selected, since)
 		return err
 	})
@@ -149,9 +133,9 @@ func (s *server) perMonth(w http.ResponseWriter, r *http.Request) error {
 			filters = append(filters, f)
 		}
 	}
-	return s.writeBins(w, r, monthBins, monthStep, func(tx *sqldb.Tx) (selection, error) {
+	return s.writeBins(w, r, monthBins, monthStep, func(tx *sqldb.Tx, _ int64) (selection, error) {
 		chosen, err := chooseEvents(tx, append(filters, listing.Equals("e.action", "event_action", action)))
-		return selection{chosen, actionSet{names: []string{action}}, len(filters) == 0}, err
+		return selection{Selection: chosen, actions: actionSet{names: []string{action}}, counted: len(filters) == 0}, err
 	})
 }
 
@@ -195,7 +179,7 @@ func (s *server) stats(w http.ResponseWriter, r *http.Request) error {
 	}
 	var stats eventStats
 	err = s.readSearch(r.Context(), func(tx *sqldb.Tx) error {
-		selected, err := selectMatches(tx, q)
+		selected, err := selectMatches(tx, q, math.MinInt64)
 		if err != nil {
 			return err
 		}

@@ -147,12 +147,11 @@ func TestChartsGoByAnIndex(t *testing.T) {
 		for filter, with := range filtersOfEvents {
 			for _, query := range []string{"", filter + "=" + with[0]} {
 				sqldbtest.WalksIndexes(t, f.db, query, "", func(tx *sqldb.Tx) error {
-					s, err := selectMatches(tx, parsed(t, volumeList, query))
+					s, err := selectMatches(tx, parsed(t, volumeList, query), 0)
 					if err != nil {
 						return err
 					}
-					_, err = countBins(tx, s, volumeBins, volumeStep)
-					return err
+					return countBins(tx, s, newPoints(tx.Now(), volumeBins, volumeStep), volumeStep)
 				})
 			}
 		}

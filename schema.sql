@@ -402,29 +402,14 @@ CREATE INDEX notification_event ON notification (event_pk) WHERE event_pk IS NOT
 CREATE INDEX notification_seen_at ON notification (seen_at) WHERE seen_at IS NOT NULL;
 CREATE INDEX notification_rule ON notification (rule_pk, created) WHERE rule_pk IS NOT NULL;
 
--- What counters of hours before event_past_end add up to, so that nobody has to add them up again.
-CREATE TABLE event_past (
-    action TEXT PRIMARY KEY,
-    count  BIGINT NOT NULL
-);
+-- Up to which hour the counters are added up in event_past.
 CREATE TABLE event_past_end (
     id   INTEGER PRIMARY KEY,
     hour BIGINT NOT NULL
 );
 INSERT INTO event_past_end (id, hour) VALUES (1, 0);
 
--- How often applications were used, by the events whose context names one, and by whom.
-CREATE TABLE event_application (
-    action      TEXT NOT NULL,
-    application TEXT NOT NULL, -- event.application
-    user_pk     TEXT NOT NULL, -- event.user_pk in decimal, '' for none
-    count       BIGINT NOT NULL,
-    PRIMARY KEY (action, application, user_pk)
-);
-INSERT INTO event_application (action, application, user_pk, count)
-    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;
-
--- migration 5 sqlite: the counters are read in the order of their key
+-- migration 5 sqlite: counters are read in the order of their key
 ALTER TABLE event_hour RENAME TO event_hour_before;
 CREATE TABLE event_hour (
     hour   BIGINT NOT NULL,
@@ -438,10 +423,43 @@ DROP TABLE event_hour_before;
 CREATE INDEX event_hour_action ON event_hour (action, hour);
 CREATE INDEX event_hour_empty ON event_hour (hour, action) WHERE count <= 0;
 
--- migration 5 postgres: the same indexes, and text that is compared byte by byte
+-- What the counters of past hours add up to, so that nobody has to add them up again: of an action of all time (span 0, start 0),
+-- of an action in six hours from start on (span 1), of all actions in an hour (span 2, action '').
+CREATE TABLE event_past (
+    span   INTEGER NOT NULL,
+    start  BIGINT NOT NULL,
+    action TEXT NOT NULL,
+    count  BIGINT NOT NULL,
+    PRIMARY KEY (span, start, action)
+) WITHOUT ROWID;
+
+-- How often applications were used, by the events whose context names one, and by whom.
+CREATE TABLE event_application (
+    action      TEXT NOT NULL,
+    application TEXT NOT NULL, -- event.application
+    user_pk     TEXT NOT NULL, -- event.user_pk in decimal, '' for none
+    count       BIGINT NOT NULL,
+    PRIMARY KEY (action, application, user_pk)
+) WITHOUT ROWID;
+INSERT INTO event_application (action, application, user_pk, count)
+    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;
+
+-- migration 5 postgres: the same, with text that is compared byte by byte
+CREATE TABLE event_past (
+    span   INTEGER NOT NULL,
+    start  BIGINT NOT NULL,
+    action TEXT COLLATE "C" NOT NULL,
+    count  BIGINT NOT NULL,
+    PRIMARY KEY (span, start, action)
+);
 CREATE INDEX event_hour_action ON event_hour (action, hour);
 CREATE INDEX event_hour_empty ON event_hour (hour, action) WHERE count <= 0;
-ALTER TABLE event_past ALTER COLUMN action TYPE TEXT COLLATE "C";
-ALTER TABLE event_application
-    ALTER COLUMN action TYPE TEXT COLLATE "C", ALTER COLUMN application TYPE TEXT COLLATE "C",
-    ALTER COLUMN user_pk TYPE TEXT COLLATE "C";
+CREATE TABLE event_application (
+    action      TEXT COLLATE "C" NOT NULL,
+    application TEXT COLLATE "C" NOT NULL,
+    user_pk     TEXT COLLATE "C" NOT NULL,
+    count       BIGINT NOT NULL,
+    PRIMARY KEY (action, application, user_pk)
+);
+INSERT INTO event_application (action, application, user_pk, count)
+    SELECT action, application, coalesce(CAST(user_pk AS TEXT), ''), count(*) FROM event WHERE application IS NOT NULL GROUP BY 1, 2, 3;

@@ -270,17 +270,8 @@ func (s *search) collect(z zone, r trigram.Range, places *trigram.Set) error {
 	return nil
 }
 
-// narrowSearch adds to where that only those events are read which the index says may match. It leaves where as it is when
-// there is no term, or when reading all is as quick.
-func narrowSearch(tx *sqldb.Tx, q *drf.Query, where sqldb.Where) (sqldb.Where, error) {
-	s, err := planSearch(tx, q, where)
-	if s == nil || err != nil {
-		return where, err
-	}
-	return s.narrow()
-}
-
-// narrow is narrowSearch for a search that goes by the index.
+// narrow adds to the search's conditions that only those events are read which the index says may match. It leaves them as they
+// are when reading all is as quick.
 func (s *search) narrow() (sqldb.Where, error) {
 	found, err := s.unindexed()
 	if err != nil {

@@ -21,10 +21,10 @@ const counterSlots = 16
 
 const (
 	// liveHours are the last hours, whose counters are not added up: they still change with every event.
-	liveHours = 24 * hourMicros
+	liveHours = 6 * hourMicros
 	// surelyLive is how young an hour is of which nobody needs to ask. It is far from liveHours because the clocks of the
 	// nodes of one PostgreSQL database may differ.
-	surelyLive = 12 * hourMicros
+	surelyLive = 3 * hourMicros
 	// addedHours is how many hours one write adds up, so that other writers wait briefly.
 	addedHours = 7 * dayMicros
 )
@@ -107,7 +107,7 @@ func (t tally) write(tx *sqldb.Tx) error {
 			return fmt.Errorf("count events: %w", err)
 		}
 	}
-	return addPast(tx, past)
+	return past.write(tx)
 }
 
 // addUses changes how often somebody has used an application. What counts nothing is not kept.
@@ -122,8 +122,52 @@ func addUses(tx *sqldb.Tx, key tallyKey, n int64) error {
 	return err
 }
 
-// past is what of the tally, by action, belongs to hours that are added up. They stay so until the end of the write.
-func (t tally) past(tx *sqldb.Tx) (map[string]int64, error) {
+// The spans of event_past: what counters are added up over.
+const (
+	spanAll  = 0 // an action's of all time
+	spanBin  = 1 // an action's of a bin of the later volume chart
+	spanHour = 2 // all actions' of an hour
+)
+
+// pastKey names what counters add up to.
+type pastKey struct {
+	span, start int64
+	action      string
+}
+
+// sums are what counters add up to, or by how much that changes.
+type sums map[pastKey]int64
+
+// add adds a counter to all that it is a part of.
+func (s sums) add(hour int64, action string, n int64) {
+	s[pastKey{spanAll, 0, action}] += n
+	s[pastKey{spanBin, floorTo(hour, volumeBin), action}] += n
+	s[pastKey{span: spanHour, start: hour}] += n
+}
+
+// write adds the sums to event_past, in the order of their keys. What counts nothing is not kept.
+func (s sums) write(tx *sqldb.Tx) error {
+	for _, key := range slices.SortedFunc(maps.Keys(s), pastKey.compare) {
+		var left int64
+		err := tx.Row(`INSERT INTO event_past (span, start, action, count) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (span, start, action) DO UPDATE SET count = event_past.count + excluded.count RETURNING count`,
+			[]any{key.span, key.start, key.action, s[key]}, &left)
+		if err == nil && left <= 0 {
+			_, err = tx.Exec("DELETE FROM event_past WHERE span = $1 AND start = $2 AND action = $3", key.span, key.start, key.action)
+		}
+		if err != nil {
+			return fmt.Errorf("count events of the past: %w", err)
+		}
+	}
+	return nil
+}
+
+func (k pastKey) compare(other pastKey) int {
+	return cmp.Or(cmp.Compare(k.span, other.span), cmp.Compare(k.start, other.start), strings.Compare(k.action, other.action))
+}
+
+// past is what of the tally belongs to hours that are added up. They stay so until the end of the write.
+func (t tally) past(tx *sqldb.Tx) (sums, error) {
 	var old []tallyKey
 	for key, n := range t {
 		if n != 0 && key.application == "" && key.hour < tx.Now()-surelyLive {
@@ -134,10 +178,10 @@ func (t tally) past(tx *sqldb.Tx) (map[string]int64, error) {
 		return nil, nil
 	}
 	end, err := pastEnd(tx, tx.ForShare())
-	past := map[string]int64{}
+	past := sums{}
 	for _, key := range old {
 		if key.hour < end {
-			past[key.action] += t[key]
+			past.add(key.hour, key.action, t[key])
 		}
 	}
 	return past, err
@@ -149,18 +193,6 @@ func pastEnd(tx *sqldb.Tx, lock string) (hour int64, err error) {
 		return 0, fmt.Errorf("read which counters are added up: %w", err)
 	}
 	return hour, nil
-}
-
-// addPast changes what the counters of past hours add up to.
-func addPast(tx *sqldb.Tx, sums map[string]int64) error {
-	for _, action := range slices.Sorted(maps.Keys(sums)) {
-		_, err := tx.Exec(`INSERT INTO event_past (action, count) VALUES ($1, $2)
-			ON CONFLICT (action) DO UPDATE SET count = event_past.count + excluded.count`, action, sums[action])
-		if err != nil {
-			return fmt.Errorf("count events of the past: %w", err)
-		}
-	}
-	return nil
 }
 
 // addUp adds up the counters of hours that have passed, and reports whether there are more of them.
@@ -178,25 +210,21 @@ func addUp(tx *sqldb.Tx) (more bool, err error) {
 		return false, nil
 	}
 	until := min(last, *first+addedHours)
-	counts, err := sqldb.All(tx, scanActionCount, "SELECT action, count FROM event_hour WHERE hour >= $1 AND hour < $2", end, until)
+	counts, err := sqldb.All(tx, scanTimedCount, "SELECT hour, action, count FROM event_hour WHERE hour >= $1 AND hour < $2", end, until)
 	if err != nil {
 		return false, fmt.Errorf("read counters to be added up: %w", err)
 	}
-	sums := map[string]int64{}
+	past := sums{}
 	for _, c := range counts {
-		sums[c.Action] += c.Count
+		past.add(c.Time, c.Action, c.Count)
 	}
-	if err := addPast(tx, sums); err != nil {
+	if err := past.write(tx); err != nil {
 		return false, err
 	}
 	if _, err := tx.Exec("UPDATE event_past_end SET hour = $1 WHERE id = 1", until); err != nil {
 		return false, fmt.Errorf("note which counters are added up: %w", err)
 	}
 	return until < last, nil
-}
-
-func scanActionCount(row sqldb.Scanner) (c actionCount, err error) {
-	return c, row.Scan(&c.Action, &c.Count)
 }
 
 // floorTo rounds down to a multiple of step, below zero too.
@@ -259,6 +287,7 @@ func countEvents(tx *sqldb.Tx, actions actionSet) (int64, error) {
 		return 0, err
 	}
 	var past, live sqldb.Where
+	past.Add("span = ?", spanAll)
 	actions.limit(&past, "action")
 	live.Add("hour >= ?", end)
 	actions.limit(&live, "action")
@@ -276,36 +305,95 @@ func countEvents(tx *sqldb.Tx, actions actionSet) (int64, error) {
 	return total, nil
 }
 
+// hourPart is a part of the counters by the hour.
+type hourPart struct {
+	from  string
+	where sqldb.Where
+}
+
+// hours are the counters by the hour of the actions, all the same how many each hour has: the past first, which is added up
+// where no action is asked for.
+func (a actionSet) hours(tx *sqldb.Tx) ([]hourPart, error) {
+	if !a.all {
+		part := hourPart{from: "event_hour"}
+		// Of several actions the hours are to come in their order: of an expression there is no index.
+		column := "action"
+		if len(a.names) > 1 {
+			column = "action || ''"
+		}
+		a.limit(&part.where, column)
+		return []hourPart{part}, nil
+	}
+	end, err := pastEnd(tx, "")
+	past, live := hourPart{from: "(SELECT start AS hour, count, span FROM event_past) AS past"}, hourPart{from: "event_hour"}
+	past.where.Add("span = ?", spanHour)
+	live.where.Add("hour >= ?", end)
+	return []hourPart{past, live}, err
+}
+
 // hoursAtOnce is how many counters by the hour are read at once by whoever looks for an hour.
 const hoursAtOnce = 200
 
 // passHours finds the hour in which the event number offset of some actions stands: how many there are in the hours
 // before it, which begin, or end, at edge. See [sqldb.Walk].
 func passHours(tx *sqldb.Tx, actions actionSet, desc bool, offset int64) (edge, passed int64, err error) {
-	beyond, order := "hour >= ?", ""
+	parts, err := actions.hours(tx)
+	if err != nil {
+		return 0, 0, err
+	}
 	if edge = math.MinInt64; desc {
-		edge, beyond, order = math.MaxInt64, "hour < ?", " DESC"
+		edge = math.MaxInt64
+		slices.Reverse(parts)
 	}
-	for {
-		var where sqldb.Where
-		where.Add(beyond, edge)
-		actions.limit(&where, "action || ''") // an expression, for which there is no index: the hours come in their order
-		hours, err := sqldb.All(tx, scanPair, "SELECT hour, SUM(count) FROM event_hour"+where.SQL()+
-			" GROUP BY hour ORDER BY hour"+order+" LIMIT "+strconv.Itoa(hoursAtOnce), where.Args()...)
+	for _, part := range parts {
+		for more := true; more; {
+			hours, err := part.next(tx, desc, edge)
+			if err != nil {
+				return 0, 0, err
+			}
+			for _, h := range hours {
+				if passed+h[1] > offset {
+					return edge, passed, nil
+				}
+				passed += h[1]
+				if edge = h[0]; !desc {
+					edge += hourMicros
+				}
+			}
+			more = len(hours) == hoursAtOnce
+		}
+	}
+	return edge, passed, nil
+}
+
+// next answers the next hours beyond edge, and how many events each has.
+func (p hourPart) next(tx *sqldb.Tx, desc bool, edge int64) ([][2]int64, error) {
+	order := "hour"
+	if desc {
+		order = "hour DESC"
+		p.where.Add("hour < ?", edge)
+	} else {
+		p.where.Add("hour >= ?", edge)
+	}
+	hours, err := sqldb.All(tx, scanPair, "SELECT hour, SUM(count) FROM "+p.from+p.where.SQL()+" GROUP BY hour ORDER BY "+order+" LIMIT "+strconv.Itoa(hoursAtOnce),
+		p.where.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("look for an hour by its counter: %w", err)
+	}
+	return hours, nil
+}
+
+// between answers counters of the hours from start on and before end, in no order; an hour may have several.
+func (a actionSet) between(tx *sqldb.Tx, start, end int64) (hours [][2]int64, err error) {
+	parts, err := a.hours(tx)
+	for _, part := range parts {
+		part.where.Add("hour >= ?", start)
+		part.where.Add("hour < ?", end)
+		some, err := sqldb.All(tx, scanPair, "SELECT hour, count FROM "+part.from+part.where.SQL(), part.where.Args()...)
 		if err != nil {
-			return 0, 0, fmt.Errorf("look for an hour by its counter: %w", err)
+			return nil, fmt.Errorf("read counters by the hour: %w", err)
 		}
-		for _, h := range hours {
-			if passed+h[1] > offset {
-				return edge, passed, nil
-			}
-			passed += h[1]
-			if edge = h[0]; !desc {
-				edge += hourMicros
-			}
-		}
-		if len(hours) < hoursAtOnce {
-			return edge, passed, nil
-		}
+		hours = append(hours, some...)
 	}
+	return hours, err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,7 @@ type selection struct {
 	listing.Selection
 	actions actionSet
 	counted bool // the counters cover it: nothing but actions narrows it
+	listed  bool // the index of search has listed what may be in it
 }
 
 // selectEvents decides how the events that q asks for are found, without its search.
@@ -84,7 +86,31 @@ func selectEvents(tx *sqldb.Tx, q *drf.Query) (selection, error) {
 		filters = append(filters, actionFilters(q)...)
 	}
 	chosen, err := chooseEvents(tx, filters)
-	return selection{chosen, actions, counted}, err
+	return selection{Selection: chosen, actions: actions, counted: counted}, err
+}
+
+// selectMatches selects the events that q asks for, by its search too. Of those that were made before since it need not find any.
+func selectMatches(tx *sqldb.Tx, q *drf.Query, since int64) (s selection, err error) {
+	terms := q.Search
+	if len(terms) == 0 {
+		if s, err = selectEvents(tx, q); err != nil {
+			return s, err
+		}
+		if terms, err = s.terms(tx, q); len(terms) == 0 || err != nil {
+			return s, err
+		}
+	}
+	by, where := *q, eventFilter(q)
+	by.Search = terms
+	if search, err := planSearch(tx, &by, where); err != nil {
+		return s, err
+	} else if search != nil {
+		search.zones = slices.DeleteFunc(search.zones, func(z zone) bool { return z.newest < since })
+		if where, err = search.narrow(); err != nil {
+			return s, err
+		}
+	}
+	return selection{Selection: listing.Selection{Where: where, Paths: []sqldb.Path{{}}}, listed: true}, nil
 }
 
 func chooseEvents(tx *sqldb.Tx, filters []listing.Filter) (listing.Selection, error) {

@@ -26,22 +26,52 @@ type applicationUse struct {
 	Users       int64
 }
 
-// countBins counts the events of a selection in bins of step, the newest first. The first bin lies
-// ahead of now and is empty: authentik's chart has it. Bins end on whole hours.
-func countBins(tx *sqldb.Tx, s selection, bins int, step int64) ([]point, error) {
-	end := floorTo(tx.Now(), hourMicros) + hourMicros
+// newPoints are bins of step until now, the newest first, that count nothing yet. The first bin lies
+// ahead of now and stays empty: authentik's chart has it. Bins end on whole hours.
+func newPoints(now int64, bins int, step int64) []point {
+	end := floorTo(now, hourMicros) + hourMicros
 	points := make([]point, bins)
 	for i := range points {
 		points[i].End = end + step - int64(i)*step
 	}
-	for i := range points[1:] {
-		p := &points[i+1]
-		var err error
-		if p.Count, err = s.countBetween(tx, p.End-step, p.End); err != nil {
-			return nil, err
+	return points
+}
+
+// countBins counts the events of a selection into bins of step.
+func countBins(tx *sqldb.Tx, s selection, points []point, step int64) (err error) {
+	switch {
+	case s.listed: // to list it again for every bin would take longer
+		return countListed(tx, s, points, step)
+	case s.counted:
+		end := points[0].End - step
+		hours, err := s.actions.between(tx, points[len(points)-1].End-step, end)
+		for _, h := range hours {
+			points[1+(end-1-h[0])/step].Count += h[1]
 		}
+		return err
 	}
-	return points, nil
+	for i := 1; i < len(points) && err == nil; i++ {
+		points[i].Count, err = s.countBetween(tx, points[i].End-step, points[i].End)
+	}
+	return err
+}
+
+func countListed(tx *sqldb.Tx, s selection, points []point, step int64) error {
+	end := points[0].End - step
+	s.Where.Add("e.created >= ?", points[len(points)-1].End-step)
+	s.Where.Add("e.created < ?", end)
+	events := s.events()
+	query, args := events.Union(tx, "e.created")
+	args = append(args, end-1, step)
+	bin := fmt.Sprintf("($%d - created) / $%d", len(args)-1, len(args))
+	counts, err := sqldb.All(tx, scanPair, "SELECT "+bin+", COUNT(*) FROM ("+query+") AS found GROUP BY 1", args...)
+	if err != nil {
+		return fmt.Errorf("count events by time: %w", err)
+	}
+	for _, c := range counts {
+		points[1+c[0]].Count = c[1]
+	}
+	return nil
 }
 
 // forever is the end of all time.
@@ -53,12 +83,12 @@ func (s selection) countBetween(tx *sqldb.Tx, start, end int64) (n int64, err er
 	rows := end
 	if s.counted {
 		rows = floorTo(start-1, hourMicros) + hourMicros
-		var where sqldb.Where
-		where.Add("hour >= ?", rows)
-		where.Add("hour < ?", end)
-		s.actions.limit(&where, "action")
-		if err := tx.Row("SELECT COALESCE(SUM(count), 0) FROM event_hour"+where.SQL(), where.Args(), &n); err != nil {
-			return 0, fmt.Errorf("count events by the hour: %w", err)
+		hours, err := s.actions.between(tx, rows, end)
+		if err != nil {
+			return 0, err
+		}
+		for _, h := range hours {
+			n += h[1]
 		}
 	}
 	if rows <= start {
@@ -85,16 +115,15 @@ const volumeBin = 6 * hourMicros
 
 // countByAction counts events from since on, by bin of six hours and action, without empty ones.
 func countByAction(tx *sqldb.Tx, s selection, since int64) ([]actionCount, error) {
-	query, args := "SELECT hour AS created, action, count FROM event_hour", []any(nil)
+	s.Where.Add("e.created >= ?", since)
+	events := s.events()
+	query, args := events.Union(tx, "e.created, e.action, 1 AS count")
 	if s.counted {
-		var where sqldb.Where
-		where.Add("hour >= ?", since)
-		s.actions.limit(&where, "action || ''") // see passHours
-		query, args = query+where.SQL(), where.Args()
-	} else {
-		s.Where.Add("e.created >= ?", since)
-		events := s.events()
-		query, args = events.Union(tx, "e.created, e.action, 1 AS count")
+		end, err := pastEnd(tx, "")
+		if err != nil {
+			return nil, err
+		}
+		query, args = s.actions.byBin(since, end)
 	}
 	args = append(args, volumeBin)
 	width := "$" + strconv.Itoa(len(args))
@@ -104,6 +133,25 @@ func countByAction(tx *sqldb.Tx, s selection, since int64) ([]actionCount, error
 		return nil, fmt.Errorf("count events by time and action: %w", err)
 	}
 	return counts, nil
+}
+
+// byBin is a query of counters of the actions from since on: of whole bins before end by what they add up to, and others by
+// the hour.
+func (a actionSet) byBin(since, end int64) (query string, args []any) {
+	whole := floorTo(since-1, volumeBin) + volumeBin
+	var first sqldb.Where
+	first.Add("hour >= ?", since)
+	first.Add("hour < ?", whole)
+	a.limit(&first, "action || ''") // see hours
+	past := first.Then()
+	past.Add("span = ?", spanBin)
+	past.Add("start >= ?", whole)
+	a.limit(&past, "action || ''")
+	live := past.Then()
+	live.Add("hour >= ?", max(whole, end))
+	a.limit(&live, "action || ''")
+	return "SELECT hour AS created, action, count FROM event_hour" + first.SQL() + " UNION ALL SELECT start, action, count FROM event_past" + past.SQL() +
+		" UNION ALL SELECT hour, action, count FROM event_hour" + live.SQL(), live.Args()
 }
 
 func scanTimedCount(row sqldb.Scanner) (c actionCount, err error) {

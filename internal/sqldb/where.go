@@ -55,6 +55,9 @@ func (w *Where) Args() []any { return w.args }
 // Next is the number of the first argument after those of SQL.
 func (w *Where) Next() int { return len(w.args) + 1 }
 
+// Then is no condition yet, for a further part of the same text: its arguments are numbered after those of w, and come after them.
+func (w *Where) Then() Where { return Where{args: w.args} }
+
 // with are the arguments of SQL and those of what follows it.
 func (w *Where) with(more ...any) []any { return append(w.args[:len(w.args):len(w.args)], more...) }
 
