@@ -127,11 +127,16 @@ func (s *server) patchNotification(r *http.Request, pk string, in drf.Input[Noti
 // checkNotification answers all that is wrong with a body. A hyperlink becomes a link in somebody's browser:
 // it leads to a page, here or elsewhere, and runs nothing. makes says that a PATCH makes its event.
 func checkNotification(in drf.Input[NotificationPatch], makes bool) error {
+	link := in.Patch.Hyperlink
+	leads := !link.Set || link.Null || leadsToPage(link.Value)
+	if leads && !makes {
+		return in.Err()
+	}
 	errs := in.Errors()
 	if makes {
 		requireOfFirst(errs, in.Patch.Event)
 	}
-	if link := in.Patch.Hyperlink; link.Set && !link.Null && !leadsToPage(link.Value) {
+	if !leads {
 		errs.Add("hyperlink", "Enter an http or https URL, or a path that begins with one slash.")
 	}
 	return errs.Err()

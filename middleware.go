@@ -144,9 +144,9 @@ func (s *server) answer(rt route) http.Handler {
 		w.Header()["Allow"] = allow
 		ctx := r.Context()
 		if !rt.verbs[0].stream {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, requestTime)
-			defer cancel()
+			limited := withDeadline(ctx, requestTime)
+			defer limited.release()
+			ctx = limited
 		}
 		handle, r, err := s.admit(ctx, rt, r)
 		if err == nil {

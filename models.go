@@ -138,7 +138,8 @@ func (p NotificationPatch) apply(n *Notification, now int64) {
 	case !n.Seen:
 		n.SeenAt = nil
 	case n.SeenAt == nil:
-		n.SeenAt = &now
+		at := now
+		n.SeenAt = &at
 	}
 }
 

@@ -82,6 +82,7 @@ func (c *serveCommand) run(p *process) (err error) {
 	defer s.recorder.start(p.ctx)()
 	defer s.startWorker(p.ctx)()
 	defer (&indexer{db: db, log: p.log}).start(p.ctx)()
+	useAllProcessors()
 	keepMemorySmall(p.ctx)
 	banner(p, listener.Addr().String(), db.Created(), key, filled)
 	return serveAll(p.ctx, p.log, s.endStreams, []serving{{web, listener}, {host, socket}})

@@ -54,9 +54,10 @@ func putEventWith(tx *sqldb.Tx, statement string, e *Event, c *columns, counts t
 	if e.Expires == 0 && !e.dated {
 		e.Expires = e.Created + retentionMicros
 	}
+	// By pointers, of which an interface takes no copy.
 	n, err := tx.Exec(statement,
-		e.PK, e.Created, e.Expires, e.Action, e.App, e.ClientIP, string(e.Origin), string(e.User), string(e.Context), string(e.Brand),
-		c.userPK, c.username, c.contextUsername, c.modelApp, c.modelName, c.modelPK, c.applicationPK, c.application, c.brandName, c.folded)
+		&e.PK, &e.Created, &e.Expires, &e.Action, &e.App, e.ClientIP, (*string)(&e.Origin), (*string)(&e.User), (*string)(&e.Context), (*string)(&e.Brand),
+		c.userPK, c.username, c.contextUsername, c.modelApp, c.modelName, c.modelPK, c.applicationPK, c.application, c.brandName, &c.folded)
 	if err != nil {
 		return false, fmt.Errorf("insert event: %w", err)
 	}

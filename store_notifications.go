@@ -98,19 +98,19 @@ func (n *Notification) eventPK() *string {
 func putNotification(tx *sqldb.Tx, n *Notification) error {
 	_, err := tx.Exec(`INSERT INTO notification (pk, user_pk, event_pk, rule_pk, transport_pk, severity, body, folded, created, seen, seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		n.PK, n.UserPK, n.eventPK(), orNull(n.RulePK), orNull(n.TransportPK), n.Severity, n.Body, n.folded, n.Created, n.Seen, n.SeenAt)
+		&n.PK, &n.UserPK, n.eventPK(), orNull(&n.RulePK), orNull(&n.TransportPK), &n.Severity, &n.Body, &n.folded, &n.Created, n.Seen, n.SeenAt)
 	if err != nil {
 		return fmt.Errorf("insert notification: %w", err)
 	}
 	return nil
 }
 
-// orNull is s, or null where it is empty.
-func orNull(s string) *string {
-	if s == "" {
+// orNull is s, or nil where it is empty.
+func orNull(s *string) *string {
+	if *s == "" {
 		return nil
 	}
-	return &s
+	return s
 }
 
 // updateNotification writes what a client may have changed of before, and the link to the event. An index is written anew
@@ -121,7 +121,7 @@ func updateNotification(tx *sqldb.Tx, before, n *Notification) (err error) {
 	case same && before.Seen == n.Seen && equal(before.SeenAt, n.SeenAt):
 		return nil
 	case same:
-		_, err = tx.Exec("UPDATE notification SET seen = $2, seen_at = $3 WHERE pk = $1", n.PK, n.Seen, n.SeenAt)
+		_, err = tx.Exec("UPDATE notification SET seen = $2, seen_at = $3 WHERE pk = $1", &n.PK, n.Seen, n.SeenAt)
 	default:
 		_, err = tx.Exec(`UPDATE notification SET seen = $2, seen_at = $3, hyperlink = $4, hyperlink_label = $5, event_pk = $6 WHERE pk = $1`,
 			n.PK, n.Seen, n.SeenAt, n.Hyperlink, n.HyperlinkLabel, n.eventPK())

@@ -11,9 +11,10 @@ const (
 	eventsPath        = "/api/v3/events/events/"
 	notificationsPath = "/api/v3/events/notifications/"
 
-	// matched is an event that a rule of the first start makes a notification of; ten rules match tenfold; nothing
-	// matches unmatched.
+	// matched is an event that a rule of the first start makes a notification of, and a mail; one rule matches onefold
+	// and ten match tenfold, for the inbox; nothing matches unmatched.
 	matched   = `{"action":"configuration_error","app":"backup","context":{"message":"The disk is 91 % full"},"client_ip":"192.0.2.7"}`
+	onefold   = `{"action":"custom_onefold","app":"backup","context":{"message":"The disk is 91 % full"},"client_ip":"192.0.2.7"}`
 	tenfold   = `{"action":"custom_tenfold","app":"backup","context":{"message":"The disk is 91 % full"},"client_ip":"192.0.2.7"}`
 	unmatched = `{"action":"login","app":"portal","user":{"pk":7,"username":"alice"},"context":{"auth_method":"password"},"client_ip":"192.0.2.7"}`
 )
@@ -40,10 +41,13 @@ func (b *bench) writeRows() (rows []*row) {
 	})
 	posts := []scene{
 		b.on("main", unmatchedRow, eventCeiling, posting(unmatched, `"action":"login"`)),
-		b.on("main", matchedRow, eventCeiling, posting(matched, `"action":"configuration_error"`)),
-		b.on("ten", "POST event, ten rules notify", eventCeiling, func(ctx context.Context, server *belfry) (workload, error) {
-			return again("POST", eventsPath, tenfold, http.StatusCreated, `"action":"custom_tenfold"`), server.tenRules(ctx)
+		b.on("one", matchedRow, eventCeiling, func(ctx context.Context, server *belfry) (workload, error) {
+			return again("POST", eventsPath, onefold, http.StatusCreated, `"action":"custom_onefold"`), server.matchFor(ctx, "custom_onefold", 1)
 		}),
+		b.on("ten", "POST event, ten rules notify", eventCeiling, func(ctx context.Context, server *belfry) (workload, error) {
+			return again("POST", eventsPath, tenfold, http.StatusCreated, `"action":"custom_tenfold"`), server.matchFor(ctx, "custom_tenfold", 10)
+		}),
+		b.on("main", "POST event, a rule notifies, and mails", eventCeiling, posting(matched, `"action":"configuration_error"`)),
 	}
 	nested.adds = 1 // its trail
 	for i := range posts {
@@ -188,18 +192,18 @@ func nestedWorkload(keys []string) workload {
 	return w
 }
 
-// tenRules makes ten rules that match what is posted tenfold, each with a notification of akadmin's.
-func (b *belfry) tenRules(ctx context.Context) error {
+// matchFor makes rules that match an action, each with a notification of akadmin's in the inbox.
+func (b *belfry) matchFor(ctx context.Context, action string, rules int) error {
 	groups, err := b.list(ctx, "/api/v3/core/groups/")
 	if err != nil {
 		return err
 	}
-	policy, err := b.make(ctx, "/api/v3/policies/event_matcher/", map[string]any{"name": "tenfold", "action": "custom_tenfold"})
+	policy, err := b.make(ctx, "/api/v3/policies/event_matcher/", map[string]any{"name": action, "action": action})
 	if err != nil {
 		return err
 	}
-	for i := range 10 {
-		rule, err := b.make(ctx, "/api/v3/events/rules/", map[string]any{"name": fmt.Sprint("tenfold ", i), "group": groups[0]})
+	for i := range rules {
+		rule, err := b.make(ctx, "/api/v3/events/rules/", map[string]any{"name": fmt.Sprint(action, " ", i), "group": groups[0]})
 		if err != nil {
 			return err
 		}
@@ -207,13 +211,13 @@ func (b *belfry) tenRules(ctx context.Context) error {
 			return err
 		}
 	}
-	event, err := b.make(ctx, eventsPath, map[string]any{"action": "custom_tenfold", "app": "bench"})
+	event, err := b.make(ctx, eventsPath, map[string]any{"action": action, "app": "bench"})
 	if err != nil {
 		return err
 	}
 	told, err := b.list(ctx, notificationsPath+"?event="+event)
-	if err == nil && len(told) != 10 {
-		err = fmt.Errorf("ten rules made %d notifications", len(told))
+	if err == nil && len(told) != rules {
+		err = fmt.Errorf("%d rules made %d notifications", rules, len(told))
 	}
 	return err
 }

@@ -133,8 +133,12 @@ func route(r *http.Request) string {
 	return "unknown"
 }
 
-// answerTime is what a client gets to read an answer in.
-const answerTime = 25 * time.Second
+const (
+	// answerTime is what a client gets to read a large answer in.
+	answerTime = 25 * time.Second
+	// largeAnswer is how many bytes fit into no buffer on the way.
+	largeAnswer = 16 << 10
+)
 
 // send writes a JSON answer. A client that has gone is its own affair: the error of Write is dropped.
 func send(w http.ResponseWriter, status int, body []byte) {
@@ -142,9 +146,11 @@ func send(w http.ResponseWriter, status int, body []byte) {
 }
 
 func sendAs(w http.ResponseWriter, contentType string, status int, body []byte) {
-	// The deadline counts from the answer, not from the request: who reads slowly does not hold its memory for long.
-	// What has no deadlines, as a recorder in a test, needs none.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+	if len(body) > largeAnswer {
+		// The deadline counts from the answer, not from the request: who reads slowly does not hold its memory for long.
+		// What has no deadlines, as a recorder in a test, needs none.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
+	}
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))

@@ -25,8 +25,7 @@ func (s *Serializer[M, P]) Read(w http.ResponseWriter, r *http.Request, mode Mod
 // An empty body may call itself anything.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Error) {
 	body, err := bodyOf(w, r)
-	var limit *http.MaxBytesError
-	if errors.As(err, &limit) {
+	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge(limit.Limit)
 	}
 	if err != nil {

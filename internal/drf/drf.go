@@ -30,7 +30,8 @@ func (f Field[T]) ApplyNull(dst **T) {
 	case f.Null:
 		*dst = nil
 	default:
-		*dst = &f.Value
+		value := f.Value // so that only this case needs room for it
+		*dst = &value
 	}
 }
 

@@ -128,7 +128,8 @@ func (s *Serializer[M, P]) decode(v value, members []member, mode Mode) Input[P]
 		in.errs.Add("", "Invalid data. Expected a dictionary, but got "+v.typeName()+".")
 		return in
 	}
-	sent := make([]*member, len(s.Fields))
+	var room [24]*member // nearly every noun has fewer fields
+	sent := append(room[:0], make([]*member, len(s.Fields))...)
 	for i := range members {
 		m := &members[i]
 		at, known := s.keys[string(m.name)]

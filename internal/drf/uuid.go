@@ -13,7 +13,10 @@ import (
 
 // ParseUUID reads a uuid in any form Python's UUID takes (no dashes, braces, upper case, urn:uuid:) and answers it in canonical text.
 func ParseUUID(value string) (string, bool) {
-	if len(value) > 128 {
+	switch {
+	case isCanonical(value): // as nearly everybody writes it
+		return value, true
+	case len(value) > 128:
 		return "", false
 	}
 	value = strings.ReplaceAll(strings.ReplaceAll(value, "urn:", ""), "uuid:", "")
@@ -26,6 +29,21 @@ func ParseUUID(value string) (string, bool) {
 		return "", false
 	}
 	return id.String(), true
+}
+
+// isCanonical reports whether a uuid is written in lower case with its dashes.
+func isCanonical(value string) bool {
+	if len(value) != 36 {
+		return false
+	}
+	for i := range len(value) {
+		c := value[i]
+		switch dash := i == 8 || i == 13 || i == 18 || i == 23; {
+		case dash && c != '-', !dash && (c < '0' || c > '9') && (c < 'a' || c > 'f'):
+			return false
+		}
+	}
+	return true
 }
 
 // msgUUID says that what the client sent for a uuid is none.

@@ -92,15 +92,29 @@ func (c Caller) owns(userPK int64) bool {
 
 type callerKey struct{}
 
-// WithCaller is ctx with the caller that [CallerOf] answers.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+// callerContext holds a caller: of every request one object and not two.
+type callerContext struct {
+	context.Context
+	caller Caller
 }
+
+// Value implements [context.Context].
+func (c *callerContext) Value(key any) any {
+	if key == (callerKey{}) {
+		return &c.caller
+	}
+	return c.Context.Value(key)
+}
+
+// WithCaller is ctx with the caller that [CallerOf] answers.
+func WithCaller(ctx context.Context, c Caller) context.Context { return &callerContext{ctx, c} }
 
 // CallerOf is the caller of the request; the zero Caller, who may do nothing, if there is none.
 func CallerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return *c
+	}
+	return Caller{}
 }
 
 // API is the part of the HTTP API that is about users, groups, tokens and sessions.

@@ -6,6 +6,8 @@ const (
 	// checkpointPages is how many pages (16 MiB) the log may hold that the database does not. What changes again and again is
 	// moved once in so many; to read so much after a kill takes a fraction of a second.
 	checkpointPages = 4096
+	// lookPages is after how many written pages it is looked at how long the log is: to look takes locks.
+	lookPages = checkpointPages / 16
 	// restartPages is the log's length (64 MiB) from which it is worth waiting for the readers.
 	restartPages = journalSizeLimit / 4096
 )
@@ -16,6 +18,11 @@ func (w *writer) checkpoint() {
 	if w.conn == nil {
 		return
 	}
+	written := w.conn.Written()
+	if written-w.looked < lookPages {
+		return
+	}
+	w.looked = written
 	log, done, _, err := w.conn.Checkpoint(sqlite.CheckpointNoop)
 	if err == nil && log-done >= checkpointPages {
 		log, _, _, err = w.conn.Checkpoint(sqlite.CheckpointPassive)

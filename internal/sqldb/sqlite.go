@@ -89,7 +89,7 @@ func checkPragmas(conn *sqliteConn) error {
 
 func (db *sqliteDB) postgres() bool { return false }
 
-func (db *sqliteDB) waiting() int { return len(db.writer.queue) }
+func (db *sqliteDB) waiting() int { return db.writer.queue.len() }
 
 func (db *sqliteDB) write(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.writer.write(ctx, fn)

@@ -17,7 +17,7 @@ type commit struct {
 
 // sync syncs a commit and answers it. The one before is done.
 func (w *writer) sync(c commit) {
-	alone := len(c.jobs) == 1 && len(w.queue) == 0 // nothing is there to be done meanwhile
+	alone := len(c.jobs) == 1 && w.queue.len() == 0 // nothing is there to be done meanwhile
 	if alone || !c.wrote {
 		w.finish(c)
 		return

@@ -6,70 +6,38 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
-// patience is how often the writer lets others go first before it takes it that nothing more comes.
-const patience = 1
-
-// queueLimit is how many writes may wait.
-const queueLimit = 1024
-
-// job is one write on its way through the queue.
-type job struct {
-	fn    func(tx *Tx) error
-	state atomic.Int32
-	err   error // of fn, until the group's end
-	done  chan error
-}
-
-const (
-	jobWaits int32 = iota
-	jobBegan
-	jobDropped
-)
-
-// begin reports whether the job is to be run, or runs already: not when its caller has dropped it.
-func (j *job) begin() bool {
-	return j.state.CompareAndSwap(jobWaits, jobBegan) || j.state.Load() == jobBegan
-}
-
-// drop takes a job that has not begun out of the queue.
-func (j *job) drop() bool { return j.state.CompareAndSwap(jobWaits, jobDropped) }
-
-// answer ends a job that has begun, or that will not be run; the caller of one that was dropped waits no more.
-func (j *job) answer(err error) {
-	if j.begin() {
-		j.done <- err
-	}
-}
-
-// writer is the one goroutine that writes. It owns its connection.
+// writer writes what waits, in a goroutine of its own; a write that comes alone runs in its caller's, for to change from one
+// to the other and back takes as long as the write.
 type writer struct {
 	file   sqliteFile
-	conn   *sqliteConn // nil after a fault
-	clock  *clock
 	health *health
 
-	mu       sync.RWMutex // guards closed against the sending into queue
-	closed   bool
-	queue    chan *job
+	queue    *queue
 	closing  atomic.Bool
 	finished chan error
+
+	turn  chan struct{} // whoever has put something in writes; it guards what follows
+	conn  *sqliteConn   // nil after a fault
+	clock *clock
 	// restartAt is the log's length in pages at which readers are waited for, so that it can begin anew.
 	restartAt int64
+	looked    int64 // how many pages the connection had written when the log was looked at
 
-	group   []*job // that is being written
-	spare   []*job // the place of the group before, which may be in use while it is synced
-	syncing bool   // the group before is being synced
+	member  member      // that the job which runs sees
+	many    atomic.Bool // the last group had several jobs; it may be read without the turn
+	group   []*job      // that is being written
+	spare   []*job      // the place of the group before, which may be in use while it is synced
+	syncing bool        // the group before is being synced
 	commits chan commit
 	synced  chan struct{}
 }
 
 func startWriter(file sqliteFile, conn *sqliteConn, clock *clock, health *health) *writer {
 	w := &writer{file: file, conn: conn, clock: clock, health: health,
-		queue: make(chan *job, queueLimit), finished: make(chan error, 1), restartAt: restartPages,
+		queue: newQueue(), finished: make(chan error, 1), turn: make(chan struct{}, 1), restartAt: restartPages,
 		commits: make(chan commit, 1), synced: make(chan struct{}, 1)}
 	go w.loop()
 	go w.syncCommits()
@@ -81,52 +49,58 @@ func (w *writer) write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	j := &job{fn: fn, done: make(chan error, 1)}
-	if err := w.enqueue(j); err != nil {
-		return err
-	}
-	select {
-	case err := <-j.done:
-		return err
-	case <-ctx.Done():
-		if j.drop() {
-			return ctx.Err()
+	j := w.queue.job(ctx, fn)
+	if !w.alone(j) {
+		if err := w.queue.put(j); err != nil {
+			return err
 		}
-		return <-j.done
 	}
+	return w.queue.wait(j)
 }
 
-func (w *writer) enqueue(j *job) error {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if w.closed {
-		return ErrClosed
+// alone runs a job at once where nobody else writes or waits, and reports whether it did. While many write, each would only
+// hold up the others: they are written together.
+func (w *writer) alone(j *job) bool {
+	if w.many.Load() || w.queue.len() > 0 {
+		return false
 	}
 	select {
-	case w.queue <- j:
-		return nil
+	case w.turn <- struct{}{}:
 	default:
-		return ErrOverloaded
+		return false
 	}
+	defer func() { <-w.turn }()
+	w.group = append(w.group[:0], j)
+	w.serve()
+	return true
 }
 
 // close lets the group that has begun end, refuses the rest and closes the connection.
 func (w *writer) close() error {
 	w.closing.Store(true)
-	w.mu.Lock()
-	w.closed = true
-	close(w.queue)
-	w.mu.Unlock()
+	w.queue.close()
 	return <-w.finished
 }
 
 // loop runs all that waits as one group, again and again.
 func (w *writer) loop() {
-	for first := range w.queue {
-		w.group = append(w.group[:0], first)
-		w.gather()
-		w.serve()
+	for range w.queue.filled {
+		w.turn <- struct{}{}
+		w.group = w.queue.take(w.group[:0])
+		switch {
+		case len(w.group) > 0:
+			w.gather()
+			w.serve()
+		case w.closing.Load():
+			w.end() // with its turn, which nobody has after it
+			return
+		}
+		<-w.turn
 	}
+}
+
+// end closes the connection.
+func (w *writer) end() {
 	w.settle()
 	close(w.commits)
 	var err error
@@ -139,25 +113,12 @@ func (w *writer) loop() {
 // gather takes all that waits into the group. As long as more keeps coming it lets those go first who are about to bring it: a
 // commit costs nearly the same for many as for few, and they have nothing else to do while it is synced.
 func (w *writer) gather() {
-	for idle := 0; idle < patience && len(w.group) < queueLimit; idle++ {
-		before := len(w.group)
-		for more := true; more && len(w.group) < queueLimit; {
-			select {
-			case j, open := <-w.queue:
-				if more = open; open {
-					w.group = append(w.group, j)
-				}
-			default:
-				more = false
-			}
-		}
-		switch {
-		case len(w.group) == 1:
+	for before := 0; len(w.group) > before; {
+		if before = len(w.group); before == 1 && !w.many.Load() {
 			return
-		case len(w.group) > before:
-			idle = 0
 		}
 		runtime.Gosched()
+		w.group = w.queue.take(w.group)
 	}
 }
 
@@ -215,10 +176,8 @@ func (w *writer) transact(careful bool) outcome {
 	wrote := false
 	for i := 0; i < len(w.group) || !careful && w.more(); i++ {
 		j := w.group[i]
-		if !j.begin() {
-			continue
-		}
-		m := &member{sqliteConn: w.conn, careful: careful}
+		m := &w.member
+		*m = member{sqliteConn: w.conn, careful: careful}
 		switch m.serve(j, w.clock.next()) {
 		case lost:
 			return w.giveUp(j.err)
@@ -231,21 +190,15 @@ func (w *writer) transact(careful bool) outcome {
 	return w.commit(wrote)
 }
 
-// more waits for one more job while the group before is synced: it is cheaper in this transaction than in one of its own.
+// more waits for more jobs while the group before is synced: they are cheaper in this transaction than in one of their own.
 // It reports false when the group is complete.
 func (w *writer) more() bool {
-	for w.syncing && len(w.group) < queueLimit {
+	for before := len(w.group); w.syncing && !w.closing.Load() && before < queueLimit; {
+		if w.group = w.queue.take(w.group); len(w.group) > before {
+			return true
+		}
 		select {
-		case j, open := <-w.queue:
-			switch {
-			case !open:
-				w.settle()
-			case w.closing.Load():
-				j.answer(ErrClosed)
-			default:
-				w.group = append(w.group, j)
-				return true
-			}
+		case <-w.queue.filled:
 		case <-w.synced:
 			w.syncing = false
 		}
@@ -295,6 +248,7 @@ func (w *writer) commit(wrote bool) outcome {
 		return answered
 	}
 	w.settle()
+	w.many.Store(len(w.group) > 1)
 	w.sync(commit{jobs: w.group, log: log, wrote: wrote})
 	return answered
 }
@@ -323,7 +277,7 @@ func (w *writer) discard() {
 	w.settle()
 	w.health.note(w.conn.rollback())
 	w.health.note(w.conn.Close())
-	w.conn = nil
+	w.conn, w.looked = nil, 0
 }
 
 // member is the connection as one fn of a group sees it.

@@ -53,3 +53,38 @@ func (a *arena) keep(tls *libc.TLS, text string) uintptr {
 	copy(libc.GoBytes(p, len(text)), text)
 	return p
 }
+
+// texts are those of one row. They share one string, because each of its own takes longer to make room for than to read.
+type texts struct {
+	bytes []byte
+	parts []part
+}
+
+// part is a text that ends at a place in the bytes, and who wants it.
+type part struct {
+	end  int
+	dest *string
+}
+
+func (t *texts) add(text []byte, dest *string) {
+	t.bytes = append(t.bytes, text...)
+	t.parts = append(t.parts, part{len(t.bytes), dest})
+}
+
+// share hands out the texts.
+func (t *texts) share() {
+	all, start := string(t.bytes), 0
+	for _, p := range t.parts {
+		*p.dest = all[start:p.end]
+		start = p.end
+	}
+}
+
+// clear forgets the texts, and holds on to nothing but little room for others.
+func (t *texts) clear() {
+	clear(t.parts)
+	t.parts = t.parts[:0]
+	if t.bytes = t.bytes[:0]; cap(t.bytes) > arenaSize {
+		t.bytes = nil
+	}
+}

@@ -87,11 +87,13 @@ func (r *Rows) Scan(dest ...any) error {
 	if n := sqlite3.Xsqlite3_data_count(r.conn.tls, r.statement.handle); int(n) != len(dest) {
 		return fmt.Errorf("sqlite: a row has %d columns and %d are read", n, len(dest))
 	}
+	defer r.conn.read.clear()
 	for i, d := range dest {
 		if err := r.scan(int32(i), d); err != nil {
 			return fmt.Errorf("sqlite: column %d: %w", i+1, err)
 		}
 	}
+	r.conn.read.share()
 	return nil
 }
 
@@ -103,7 +105,7 @@ func (r *Rows) scan(at int32, dest any) error {
 	}
 	switch d := dest.(type) {
 	case *string:
-		*d = r.text(at)
+		r.share(at, d)
 	case *int64:
 		return r.integer(at, kind, d)
 	case *int:
@@ -114,15 +116,16 @@ func (r *Rows) scan(at int32, dest any) error {
 	case *bool:
 		return r.boolean(at, kind, d)
 	case **string:
-		text := r.text(at)
-		*d = &text
+		*d = new(string)
+		r.share(at, *d)
 	case **int64:
 		*d = new(int64)
 		return r.integer(at, kind, *d)
 	case *[]byte:
 		*d = []byte(r.text(at))
 	case *sql.NullString:
-		d.String, d.Valid = r.text(at), true
+		d.Valid = true
+		r.share(at, &d.String)
 	case *sql.NullInt64:
 		d.Valid = true
 		return r.integer(at, kind, &d.Int64)
@@ -171,6 +174,16 @@ func (r *Rows) text(at int32) string {
 	return string(libc.GoBytes(data, int(n)))
 }
 
+// share reads a column as text into dest, once all columns of the row are read: see texts.
+func (r *Rows) share(at int32, dest *string) {
+	data := sqlite3.Xsqlite3_column_text(r.conn.tls, r.statement.handle, at)
+	n := sqlite3.Xsqlite3_column_bytes(r.conn.tls, r.statement.handle, at)
+	if data == 0 {
+		n = 0
+	}
+	r.conn.read.add(libc.GoBytes(data, int(n)), dest)
+}
+
 func (r *Rows) integer(at, kind int32, n *int64) error {
 	if kind != sqlite3.SQLITE_INTEGER {
 		return fmt.Errorf("%q is no integer", r.text(at))
@@ -212,7 +225,7 @@ func (r *Rows) scanOther(at, kind int32, dest reflect.Value) error {
 	v := dest.Elem()
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString(r.text(at))
+		r.share(at, (*string)(v.Addr().UnsafePointer()))
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		var n int64
 		if err := r.integer(at, kind, &n); err != nil {

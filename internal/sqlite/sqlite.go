@@ -33,7 +33,8 @@ type Conn struct {
 	last       *statement // the one that was asked for last, or nil
 	open       *Rows      // whose rows are being read, or nil
 
-	texts arena
+	texts arena // of arguments
+	read  texts // of the row that is read
 	// out is where SQLite writes what it answers beside its result code; it stands here because the stack of a goroutine moves.
 	out struct {
 		pointer, tail uintptr
@@ -165,6 +166,12 @@ func (c *Conn) Checkpoint(mode CheckpointMode) (log, done int64, busy bool, err 
 	log, done = int64(c.out.log), int64(c.out.done)
 	runtime.KeepAlive(c)
 	return log, done, busy, err
+}
+
+// Written is how many pages the connection has written, into the log or the database.
+func (c *Conn) Written() int64 {
+	sqlite3.Xsqlite3_db_status(c.tls, c.db, sqlite3.SQLITE_DBSTATUS_CACHE_WRITE, uintptr(unsafe.Pointer(&c.out.log)), uintptr(unsafe.Pointer(&c.out.done)), 0)
+	return int64(c.out.log) // it fails for arguments that are wrong, and for nothing else
 }
 
 // Statements is the number of statements that are kept.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -46,3 +47,11 @@ func keepMemorySmall(ctx context.Context) {
 // memoryLimit is what Go's memory is kept below when so much of it is in use. A limit near that would have the collector run
 // without end.
 func memoryLimit(used uint64) int64 { return max(smallMemory, 2*int64(used)) }
+
+// useAllProcessors lets as many goroutines run as there are processors while one more waits for the disk: to Go, whoever is in
+// a system call runs, for as long as a sync takes. Who sets GOMAXPROCS has decided otherwise.
+func useAllProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
+}

@@ -47,3 +47,18 @@ func TestWhoSetsTheCollectorIsLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestOneProcessorMoreThanThereAreIsForTheDisk(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	t.Setenv("GOMAXPROCS", "")
+	useAllProcessors()
+	if got := runtime.GOMAXPROCS(before); got != before+1 {
+		t.Errorf("there are %d processors, and %d are used", before, got)
+	}
+	t.Setenv("GOMAXPROCS", "1")
+	useAllProcessors()
+	if got := runtime.GOMAXPROCS(0); got != before {
+		t.Errorf("who has set it gets %d and not %d", got, before)
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// deadline is a context that ends at a time of its own. A timer is set only when somebody waits for the end: most requests
+// are over before anybody does, and a timer each costs them more than who is calling.
+type deadline struct {
+	context.Context
+	at time.Time
+
+	mu     sync.Mutex
+	timed  context.Context // nil until somebody waits
+	cancel context.CancelFunc
+}
+
+// withDeadline is ctx until after a while. Its owner calls release when nobody needs it any more.
+func withDeadline(ctx context.Context, after time.Duration) *deadline {
+	return &deadline{Context: ctx, at: time.Now().Add(after)}
+}
+
+// release ends the context.
+func (d *deadline) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cancel != nil {
+		d.cancel()
+	}
+}
+
+// current is the context that knows most.
+func (d *deadline) current() context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed != nil {
+		return d.timed
+	}
+	return d.Context
+}
+
+// Deadline implements [context.Context].
+func (d *deadline) Deadline() (time.Time, bool) {
+	if at, ok := d.Context.Deadline(); ok && at.Before(d.at) {
+		return at, true
+	}
+	return d.at, true
+}
+
+// Done implements [context.Context]: somebody waits.
+func (d *deadline) Done() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.timed == nil {
+		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+	}
+	return d.timed.Done()
+}
+
+// Err implements [context.Context].
+func (d *deadline) Err() error {
+	if err := d.current().Err(); err != nil {
+		return err
+	}
+	if !time.Now().Before(d.at) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Value implements [context.Context]. What waits for several contexts at once finds the timer's here.
+func (d *deadline) Value(key any) any { return d.current().Value(key) }
