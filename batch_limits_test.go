@@ -465,6 +465,7 @@ func TestAClientThatHangsUpIsNobodysError(t *testing.T) {
 				if err := <-failed; !errors.Is(err, context.Canceled) {
 					t.Error(err)
 				}
+				time.Sleep(time.Second) // those who wait for the writer are looked through now and then
 				synctest.Wait()
 				if places, turned := len(s.uploads.places), len(s.uploads.writing); places != 0 || turned != turns {
 					t.Errorf("the upload holds %d places, and %d turns", places, turned)

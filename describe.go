@@ -220,5 +220,5 @@ func (s *server) schema(w http.ResponseWriter, r *http.Request) error {
 	if media.Format == "json" {
 		body, kind = d.json, media.Type
 	}
-	return drf.WriteAs(w, kind, body)
+	return drf.WriteAs(w, r, kind, body)
 }

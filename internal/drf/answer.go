@@ -106,7 +106,7 @@ func Fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 		answer = Detail(http.StatusInternalServerError, "A server error occurred.")
 		if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 			// The client hung up. Nobody reads the answer, and nothing here needs mending.
-			send(w, http.StatusServiceUnavailable, nil)
+			send(w, r, http.StatusServiceUnavailable, nil)
 			return
 		}
 	}
@@ -120,7 +120,7 @@ func Fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	for name, values := range answer.Header {
 		w.Header()[name] = values
 	}
-	send(w, answer.Status, answer.Body)
+	send(w, r, answer.Status, answer.Body)
 }
 
 // route is the template of the request's route: the path itself may hold what is nobody's business.
@@ -134,39 +134,46 @@ func route(r *http.Request) string {
 }
 
 const (
-	// answerTime is what a client gets to read a large answer in.
+	// answerTime is what a client gets to read an answer in that is large, or to a request without a limit.
 	answerTime = 25 * time.Second
 	// largeAnswer is how many bytes fit into no buffer on the way.
 	largeAnswer = 16 << 10
+	// smallAnswer is how many bytes net/http waits for, and then says by itself how many there are.
+	smallAnswer = 2 << 10
 )
 
+// typeOfJSON is a Content-Type, which nobody changes.
+var typeOfJSON = []string{jsonType}
+
 // send writes a JSON answer. A client that has gone is its own affair: the error of Write is dropped.
-func send(w http.ResponseWriter, status int, body []byte) {
-	sendAs(w, "application/json", status, body)
+func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+	sendAs(w, r, typeOfJSON, status, body)
 }
 
-func sendAs(w http.ResponseWriter, contentType string, status int, body []byte) {
-	if len(body) > largeAnswer {
-		// The deadline counts from the answer, not from the request: who reads slowly does not hold its memory for long.
-		// What has no deadlines, as a recorder in a test, needs none.
+func sendAs(w http.ResponseWriter, r *http.Request, contentType []string, status int, body []byte) {
+	if _, limited := r.Context().Deadline(); !limited || len(body) > largeAnswer {
+		// The deadline counts from the answer, not from the request, which may have lasted as long as it liked; and who reads
+		// slowly does not hold much memory for long. What has no deadlines, as a recorder in a test, needs none.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	}
 	header := w.Header()
-	header.Set("Content-Type", contentType)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header["Content-Type"] = contentType
+	if len(body) > smallAnswer || r.Method == http.MethodHead {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 
 // WriteJSON answers status with a JSON text made by the caller. The error is always nil; it lets a handler end in this call.
-func WriteJSON(w http.ResponseWriter, _ *http.Request, status int, body []byte) error {
-	send(w, status, body)
+func WriteJSON(w http.ResponseWriter, r *http.Request, status int, body []byte) error {
+	send(w, r, status, body)
 	return nil
 }
 
 // WriteAs answers 200 with a body of another type than JSON. The error is always nil.
-func WriteAs(w http.ResponseWriter, contentType string, body []byte) error {
-	sendAs(w, contentType, http.StatusOK, body)
+func WriteAs(w http.ResponseWriter, r *http.Request, contentType string, body []byte) error {
+	sendAs(w, r, []string{contentType}, http.StatusOK, body)
 	return nil
 }
 

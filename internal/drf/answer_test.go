@@ -61,7 +61,7 @@ func TestTheCatalogueOfErrors(t *testing.T) {
 			if answer.Code != test.status || answer.Body.String() != test.body {
 				t.Errorf("%d %s", answer.Code, answer.Body)
 			}
-			want := http.Header{"Content-Type": {"application/json"}, "Content-Length": {fmt.Sprint(len(test.body))}}
+			want := http.Header{"Content-Type": {"application/json"}}
 			for name, values := range test.header {
 				want[name] = values
 			}
@@ -70,6 +70,31 @@ func TestTheCatalogueOfErrors(t *testing.T) {
 			}
 			checkLog(t, logged, test.logged)
 		})
+	}
+}
+
+func TestAnAnswerSaysHowLongItIs(t *testing.T) {
+	for _, size := range []int{2, smallAnswer - 1, smallAnswer, smallAnswer + 1, largeAnswer + 1, 1 << 20} {
+		body := bytes.Repeat([]byte("1"), size)
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _ = WriteJSON(w, r, 200, body) }))
+		defer web.Close()
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			request, err := http.NewRequestWithContext(t.Context(), method, web.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := web.Client().Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+				t.Error(err)
+			}
+			answer.Body.Close()
+			if got := answer.ContentLength; got != int64(size) {
+				t.Errorf("%s of %d bytes: Content-Length %d", method, size, got)
+			}
+		}
 	}
 }
 
