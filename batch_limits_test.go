@@ -210,7 +210,7 @@ func TestStoppingEndsUploads(t *testing.T) {
 		time.Sleep(time.Second)
 		s.endStreams()
 		all.Wait()
-		if took := time.Since(began); took != time.Second {
+		if took := time.Since(began); took > 2*time.Second { // a client that is silent gets a moment to go on
 			t.Errorf("it took %v", took)
 		}
 		if r := sends(t, client, strings.NewReader(first)); r.status != 503 {

@@ -521,3 +521,41 @@ func TestFiltersWithoutAnIndexGoByThatOfSearch(t *testing.T) {
 		})
 	}
 }
+
+// TestATimeOfManyEventsIsNotCounted has counters of more events than there are: to count would take as long as they are many.
+func TestATimeOfManyEventsIsNotCounted(t *testing.T) {
+	each(t, func(t *testing.T, f *fixture) {
+		day := time.Now().UTC().Truncate(24 * time.Hour).Add(-48 * time.Hour)
+		f.exec(t, fmt.Sprintf("INSERT INTO event_hour (hour, action, slot, count) VALUES (%d, 'login', 0, 20000)", day.Add(3*time.Hour).UnixMicro()))
+		for _, test := range []struct {
+			from, until time.Duration
+			query       string
+			want        int64
+		}{
+			{3 * time.Hour, 4 * time.Hour, "", countedMatches},
+			{0, 24 * time.Hour, "&action=login", countedMatches},
+			{0, 24 * time.Hour, "&action=logout", 0},
+			{0, 24 * time.Hour, "&app=x", 0},
+			{3*time.Hour + time.Minute, 5 * time.Hour, "", 0},
+			{2 * time.Hour, 4*time.Hour - time.Minute, "", 0},
+			{4 * time.Hour, 24 * time.Hour, "", 0},
+		} {
+			query := url.Values{"created__gte": {day.Add(test.from).Format(time.RFC3339)}, "created__lt": {day.Add(test.until).Format(time.RFC3339)}}
+			err := f.db.Read(t.Context(), func(tx *sqldb.Tx) error {
+				q := parsed(t, eventList, query.Encode()+test.query)
+				s, err := selectEvents(tx, q)
+				if err != nil {
+					return err
+				}
+				list := s.list(q)
+				if n, exact, err := list.Counted(tx); err != nil || n != test.want || exact == (test.want > 0) {
+					t.Errorf("%v%s: %d and not %d (exact: %v), %v", query, test.query, n, test.want, exact, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -67,6 +68,9 @@ type selection struct {
 	listing.Selection
 	actions actionSet
 	counted bool // the counters cover it: nothing but actions narrows it
+	timed   bool // nothing but actions and the time do: from start on and before end (UTC microseconds)
+	start   int64
+	end     int64
 	listed  bool // the index of search has listed what may be in it
 }
 
@@ -77,7 +81,8 @@ func selectEvents(tx *sqldb.Tx, q *drf.Query) (selection, error) {
 		return selection{}, err
 	}
 	filters := eventFilters(q)
-	counted := len(filters) == 0
+	others := len(filters) // than actions
+	counted := others == 0
 	switch {
 	case actions.all:
 	case len(actions.names) <= mostPaths:
@@ -86,7 +91,15 @@ func selectEvents(tx *sqldb.Tx, q *drf.Query) (selection, error) {
 		filters = append(filters, actionFilters(q)...)
 	}
 	chosen, err := chooseEvents(tx, filters)
-	return selection{Selection: chosen, actions: actions, counted: counted}, err
+	s := selection{Selection: chosen, actions: actions, counted: counted, start: math.MinInt64, end: forever}
+	for name, bound := range map[string]*int64{"created__gte": &s.start, "created__lt": &s.end} {
+		if moment, ok := q.Time(name); ok {
+			*bound = moment
+			others--
+		}
+	}
+	s.timed = others == 0 && !counted
+	return s, err
 }
 
 // selectMatches selects the events that q asks for, by its search too. Of those that were made before since it need not find any.
@@ -127,6 +140,9 @@ func (s selection) list(q *drf.Query) sqldb.List {
 	l := sortedEvents(q, s.All)
 	if s.counted {
 		l.Count = func(tx *sqldb.Tx) (int64, error) { return countEvents(tx, s.actions) }
+	}
+	if s.timed {
+		l.AtLeast = func(tx *sqldb.Tx) (int64, error) { return s.actions.atLeast(tx, s.start, s.end) }
 	}
 	by := q.Order[0].Name
 	walk := &sqldb.Walk{By: eventSources[by], Key: "e.pk", Desc: q.Order[0].Desc, Paths: s.Paths}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 
 	"belfry/internal/drf"
 	"belfry/internal/sqldb"
@@ -115,16 +118,12 @@ const volumeBin = 6 * hourMicros
 
 // countByAction counts events from since on, by bin of six hours and action, without empty ones.
 func countByAction(tx *sqldb.Tx, s selection, since int64) ([]actionCount, error) {
+	if s.counted {
+		return s.actions.byBin(tx, since)
+	}
 	s.Where.Add("e.created >= ?", since)
 	events := s.events()
 	query, args := events.Union(tx, "e.created, e.action, 1 AS count")
-	if s.counted {
-		end, err := pastEnd(tx, "")
-		if err != nil {
-			return nil, err
-		}
-		query, args = s.actions.byBin(since, end)
-	}
 	args = append(args, volumeBin)
 	width := "$" + strconv.Itoa(len(args))
 	counts, err := sqldb.All(tx, scanTimedCount, "SELECT (created / "+width+") * "+width+", action, SUM(count) FROM ("+query+") AS counted"+
@@ -135,9 +134,13 @@ func countByAction(tx *sqldb.Tx, s selection, since int64) ([]actionCount, error
 	return counts, nil
 }
 
-// byBin is a query of counters of the actions from since on: of whole bins before end by what they add up to, and others by
-// the hour.
-func (a actionSet) byBin(since, end int64) (query string, args []any) {
+// byBin is countByAction by the counters of the actions: of whole bins of the past by what they add up to, and of others by the
+// hour. They are few, and put together in less time than the database takes to group them.
+func (a actionSet) byBin(tx *sqldb.Tx, since int64) (counts []actionCount, err error) {
+	end, err := pastEnd(tx, "")
+	if err != nil {
+		return nil, err
+	}
 	whole := floorTo(since-1, volumeBin) + volumeBin
 	var first sqldb.Where
 	first.Add("hour >= ?", since)
@@ -150,8 +153,25 @@ func (a actionSet) byBin(since, end int64) (query string, args []any) {
 	live := past.Then()
 	live.Add("hour >= ?", max(whole, end))
 	a.limit(&live, "action || ''")
-	return "SELECT hour AS created, action, count FROM event_hour" + first.SQL() + " UNION ALL SELECT start, action, count FROM event_past" + past.SQL() +
-		" UNION ALL SELECT hour, action, count FROM event_hour" + live.SQL(), live.Args()
+	parts, err := sqldb.All(tx, scanTimedCount, "SELECT hour, action, count FROM event_hour"+first.SQL()+" UNION ALL SELECT start, action, count FROM event_past"+past.SQL()+
+		" UNION ALL SELECT hour, action, count FROM event_hour"+live.SQL(), live.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("read counters by time and action: %w", err)
+	}
+	for i := range parts {
+		parts[i].Time = floorTo(parts[i].Time, volumeBin)
+	}
+	slices.SortFunc(parts, func(a, b actionCount) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), strings.Compare(a.Action, b.Action))
+	})
+	for _, p := range parts {
+		if n := len(counts); n > 0 && counts[n-1].Time == p.Time && counts[n-1].Action == p.Action {
+			counts[n-1].Count += p.Count
+		} else {
+			counts = append(counts, p)
+		}
+	}
+	return slices.DeleteFunc(counts, func(c actionCount) bool { return c.Count <= 0 }), nil
 }
 
 func scanTimedCount(row sqldb.Scanner) (c actionCount, err error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -18,6 +19,9 @@ const (
 	batchBuffer = 64 << 10
 	// stepTime is what a client gets for each maxBody bytes of a batch: as long as for a body elsewhere.
 	stepTime = 30 * time.Second
+	// interruptTime is how long a read of a batch may still wait that is of no use any more. One that is cut off at once loses
+	// its place in the body, and the rest cannot be dropped.
+	interruptTime = 500 * time.Millisecond
 	// drainTime is for how long the rest of a batch is read that is of no use any more.
 	drainTime = 3 * time.Second
 )
@@ -32,6 +36,7 @@ type Batch struct {
 	Text   []byte // of the last element, until the next one is read; nil for one that is too large
 
 	body    io.Reader
+	patient *patient // reads body
 	in      *bufio.Reader
 	control *http.ResponseController
 	scan    func(*Batch) error // reads the next element
@@ -51,7 +56,8 @@ func ReadBatch(w http.ResponseWriter, r *http.Request) (*Batch, error) {
 		return nil, tooLarge(maxBatch)
 	}
 	b := &Batch{control: http.NewResponseController(w), body: http.MaxBytesReader(w, r.Body, maxBatch)}
-	b.in = bufio.NewReaderSize(&patient{in: b.body, control: b.control}, batchBuffer)
+	b.patient = &patient{in: b.body, control: b.control}
+	b.in = bufio.NewReaderSize(b.patient, batchBuffer)
 	contentType := r.Header.Get("Content-Type")
 	switch media := mediaType(contentType); {
 	case media == jsonType:
@@ -86,8 +92,9 @@ func (b *Batch) Next() error {
 // end is the scan behind the last element.
 func (b *Batch) end() error { return io.EOF }
 
-// Interrupt ends the reading of the body at once. Unlike the other methods it may be called from any goroutine.
-func (b *Batch) Interrupt() { _ = b.control.SetReadDeadline(time.Now()) }
+// Interrupt ends the reading of the body, at once where more of it comes and soon where the client is silent. Unlike the other
+// methods it may be called from any goroutine.
+func (b *Batch) Interrupt() { b.patient.interrupt() }
 
 // Drain drops the rest of the body, as far as it comes soon: a client that is still sending may not see an answer, but only
 // that the connection is gone.
@@ -169,7 +176,13 @@ type patient struct {
 	control *http.ResponseController
 	left    time.Duration // of the step's time
 	rest    int           // of the step's bytes
+
+	mu          sync.Mutex // guards the deadline until it is set for good
+	interrupted bool
 }
+
+// errInterrupted is the answer to a read after an interrupt: nothing is read.
+var errInterrupted = errors.New("the reading of a body was interrupted")
 
 // Read implements io.Reader.
 func (p *patient) Read(to []byte) (int, error) {
@@ -177,11 +190,32 @@ func (p *patient) Read(to []byte) (int, error) {
 		p.left, p.rest = stepTime, maxBody
 	}
 	begin := time.Now()
-	_ = p.control.SetReadDeadline(begin.Add(p.left)) // what has no deadlines, as a recorder in a test, needs none
+	if err := p.begin(begin.Add(p.left)); err != nil {
+		return 0, err
+	}
 	n, err := p.in.Read(to)
 	p.left -= time.Since(begin)
 	p.rest -= n
 	return n, err
+}
+
+// begin sets the deadline of a read, unless none is wanted any more.
+func (p *patient) begin(deadline time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.interrupted {
+		return errInterrupted
+	}
+	_ = p.control.SetReadDeadline(deadline) // what has no deadlines, as a recorder in a test, needs none
+	return nil
+}
+
+// interrupt lets no further read begin, and the one that waits wait no longer than interruptTime.
+func (p *patient) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interrupted = true
+	_ = p.control.SetReadDeadline(time.Now().Add(interruptTime))
 }
 
 // place is a place in a body, as Python counts: by characters.

@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// largestKept is how large a buffer may have grown to be used again, in bytes.
-const largestKept = 64 << 10
+// largestKept is how large a buffer may have grown to be used again, in bytes: a page of a hundred events fits.
+const largestKept = 256 << 10
 
 // buffer is where an answer is written. What is freed is used again for another request.
 type buffer struct{ bytes []byte }

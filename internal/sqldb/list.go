@@ -1,6 +1,8 @@
 package sqldb
 
 import (
+	"database/sql"
+	"errors"
 	"math"
 	"strconv"
 )
@@ -23,6 +25,9 @@ type List struct {
 	Window func(count int64) (offset, limit int64, err error)
 	// Count answers the exact count from elsewhere (a counter); nil counts rows.
 	Count func(tx *Tx) (int64, error)
+	// AtLeast answers from elsewhere how many rows there are at least; nil where nobody knows. Where that is more than CountUpTo
+	// nothing is counted.
+	AtLeast func(tx *Tx) (int64, error)
 	// CountUpTo bounds the counting of rows; 0 counts all.
 	CountUpTo int64
 	// Exact counts all rows in spite of CountUpTo, for a window that is measured from the end.
@@ -110,12 +115,23 @@ func (l *List) Counted(tx *Tx) (count int64, exact bool, err error) {
 		count, err = l.CountAll(tx)
 		return count, true, err
 	}
+	if l.AtLeast != nil {
+		least, err := l.AtLeast(tx)
+		if err != nil || least > l.CountUpTo {
+			return l.CountUpTo, false, err
+		}
+	}
+	// To pass so many rows takes half of what it takes to count them.
 	rows, args := l.Union(tx, "1")
-	args = append(args, l.CountUpTo+1)
-	if err = tx.Row("SELECT count(*) FROM ("+rows+" LIMIT $"+strconv.Itoa(len(args))+") AS counted", args, &count); err != nil {
+	args = append(args, l.CountUpTo)
+	switch err = tx.Row(rows+" LIMIT 1 OFFSET $"+strconv.Itoa(len(args)), args, new(int64)); {
+	case err == nil:
+		return l.CountUpTo, false, nil
+	case !errors.Is(err, sql.ErrNoRows):
 		return 0, false, err
 	}
-	return min(count, l.CountUpTo), count <= l.CountUpTo, nil
+	count, err = l.CountAll(tx)
+	return count, true, err
 }
 
 // CountAll counts the list's rows, all of them.
