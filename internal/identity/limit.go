@@ -132,7 +132,9 @@ func (l *limiter) passes(from netip.Prefix, hash string) bool {
 	if !known || now.Sub(last) > trustFor {
 		return false
 	}
-	s.trusted[hash] = now
+	if now.Sub(last) > trustFor/60 { // to note each time takes as long as to look
+		s.trusted[hash] = now
+	}
 	return true
 }
 

@@ -117,9 +117,14 @@ func (w *writer) gather() {
 		if before = len(w.group); before == 1 && !w.many.Load() {
 			return
 		}
-		runtime.Gosched()
-		w.group = w.queue.take(w.group)
+		w.gatherOnce()
 	}
+}
+
+// gatherOnce lets those go first who can, and takes what they have brought.
+func (w *writer) gatherOnce() {
+	runtime.Gosched()
+	w.group = w.queue.take(w.group)
 }
 
 // outcome is what became of a group's transaction.
@@ -190,7 +195,8 @@ func (w *writer) transact(careful bool) outcome {
 	return w.commit(wrote)
 }
 
-// more waits for more jobs while the group before is synced: they are cheaper in this transaction than in one of their own.
+// more waits for more jobs while the group before is synced, and as long as more keeps coming: they are cheaper in this
+// transaction than in one of their own.
 // It reports false when the group is complete.
 func (w *writer) more() bool {
 	for before := len(w.group); w.syncing && !w.closing.Load() && before < queueLimit; {
@@ -203,7 +209,11 @@ func (w *writer) more() bool {
 			w.syncing = false
 		}
 	}
-	return false
+	before := len(w.group)
+	if w.many.Load() {
+		w.gatherOnce()
+	}
+	return len(w.group) > before
 }
 
 // giveUp leaves a transaction that is not there any more. A single job is answered; without an error of its own, fn has
