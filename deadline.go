@@ -12,9 +12,10 @@ type deadline struct {
 	context.Context
 	at time.Time
 
-	mu     sync.Mutex
-	timed  context.Context // nil until somebody waits
-	cancel context.CancelFunc
+	mu       sync.Mutex
+	timed    context.Context // nil until somebody waits
+	cancel   context.CancelFunc
+	released bool
 }
 
 // withDeadline is ctx until after a while. Its owner calls release when nobody needs it any more.
@@ -26,19 +27,20 @@ func withDeadline(ctx context.Context, after time.Duration) *deadline {
 func (d *deadline) release() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.released = true
 	if d.cancel != nil {
 		d.cancel()
 	}
 }
 
-// current is the context that knows most.
-func (d *deadline) current() context.Context {
+// current is the context that knows most, and whether nobody needs it any more.
+func (d *deadline) current() (ctx context.Context, released bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timed != nil {
-		return d.timed
+		return d.timed, d.released
 	}
-	return d.Context
+	return d.Context, d.released
 }
 
 // Deadline implements [context.Context].
@@ -54,21 +56,29 @@ func (d *deadline) Done() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.timed == nil {
-		d.timed, d.cancel = context.WithDeadline(d.Context, d.at)
+		if d.timed, d.cancel = context.WithDeadline(d.Context, d.at); d.released {
+			d.cancel()
+		}
 	}
 	return d.timed.Done()
 }
 
 // Err implements [context.Context].
 func (d *deadline) Err() error {
-	if err := d.current().Err(); err != nil {
+	ctx, released := d.current()
+	switch err := ctx.Err(); {
+	case err != nil:
 		return err
-	}
-	if !time.Now().Before(d.at) {
+	case !time.Now().Before(d.at):
 		return context.DeadlineExceeded
+	case released:
+		return context.Canceled
 	}
 	return nil
 }
 
 // Value implements [context.Context]. What waits for several contexts at once finds the timer's here.
-func (d *deadline) Value(key any) any { return d.current().Value(key) }
+func (d *deadline) Value(key any) any {
+	ctx, _ := d.current()
+	return ctx.Value(key)
+}

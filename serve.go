@@ -20,7 +20,7 @@ import (
 const (
 	headerTime  = 10 * time.Second
 	readTime    = 30 * time.Second
-	writeTime   = requestTime + readTime
+	writeTime   = requestTime + 5*time.Second // from the request's header on; answers to what takes long set their own
 	idleTime    = 30 * time.Second
 	headerBytes = 64 << 10
 	// stopTime is what running requests get to finish in when Belfry is told to stop.

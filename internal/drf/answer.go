@@ -134,7 +134,7 @@ func route(r *http.Request) string {
 }
 
 const (
-	// answerTime is what a client gets to read an answer in that is large, or to a request without a limit.
+	// answerTime is what a client gets to read an answer in. For a small one to a young request the server's own limit is near enough.
 	answerTime = 25 * time.Second
 	// largeAnswer is how many bytes fit into no buffer on the way.
 	largeAnswer = 16 << 10
@@ -151,9 +151,9 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 }
 
 func sendAs(w http.ResponseWriter, r *http.Request, contentType []string, status int, body []byte) {
-	if _, limited := r.Context().Deadline(); !limited || len(body) > largeAnswer {
-		// The deadline counts from the answer, not from the request, which may have lasted as long as it liked; and who reads
-		// slowly does not hold much memory for long. What has no deadlines, as a recorder in a test, needs none.
+	if end, limited := r.Context().Deadline(); !limited || time.Until(end) < answerTime || len(body) > largeAnswer {
+		// The deadline counts from the answer, not from the request, which may have lasted for long; and who reads slowly does
+		// not hold much memory. What has no deadlines, as a recorder in a test, needs none.
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	}
 	header := w.Header()

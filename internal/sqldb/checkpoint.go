@@ -1,6 +1,10 @@
 package sqldb
 
-import "belfry/internal/sqlite"
+import (
+	"math"
+
+	"belfry/internal/sqlite"
+)
 
 const (
 	// checkpointPages is how many pages (16 MiB) the log may hold that the database does not. What changes again and again is
@@ -12,17 +16,18 @@ const (
 	restartPages = journalSizeLimit / 4096
 )
 
+// grown reports whether so much was written that the log may be long enough for a checkpoint.
+func (w *writer) grown() bool {
+	return w.conn != nil && (w.conn.Written()-w.looked)&math.MaxInt32 >= lookPages
+}
+
 // checkpoint moves the log into the database when enough of it has come
 // together. SQLite would do so by itself, but it keeps to itself what went wrong, a failed fsync included.
 func (w *writer) checkpoint() {
-	if w.conn == nil {
+	if !w.grown() {
 		return
 	}
-	written := w.conn.Written()
-	if written-w.looked < lookPages {
-		return
-	}
-	w.looked = written
+	w.looked = w.conn.Written()
 	log, done, _, err := w.conn.Checkpoint(sqlite.CheckpointNoop)
 	if err == nil && log-done >= checkpointPages {
 		log, _, _, err = w.conn.Checkpoint(sqlite.CheckpointPassive)

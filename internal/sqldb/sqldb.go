@@ -1,7 +1,7 @@
 // Package sqldb is a handle on one database, SQLite or PostgreSQL, chosen by a URL.
 //
-// SQLite has one writer goroutine that runs every waiting write in one
-// transaction and answers them after one commit, and a fixed pool of readers.
+// SQLite has one writer that runs every waiting write in one transaction and
+// answers them after one commit, and a fixed pool of readers.
 // PostgreSQL runs one transaction per write and repeats it on a conflict.
 // Both take the same SQL text with $1 … $n.
 package sqldb
@@ -141,7 +141,7 @@ func (db *DB) ReadQuick(ctx context.Context, fn func(tx *Tx) error) error {
 
 // Write runs fn in a transaction and returns once it is committed and synced.
 // fn may run more than once, touches its Tx and its own result only, and never
-// calls Read or Write. A ctx that ends while fn waits drops it; once fn has begun, it runs to its end.
+// calls Read or Write. A ctx that ends while fn stands in the queue drops it; once its group has begun, it runs to its end.
 // An error of fn is returned as it is, and nothing of fn is kept; so is a panic, as an error. What follows
 // from a commit is [Tx.OnCommit]'s.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {

@@ -3,7 +3,10 @@ package sqldb_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -98,4 +101,71 @@ func TestAFailedSyncIsAnsweredToTheNextGroupToo(t *testing.T) {
 			t.Errorf("stored are %v", got)
 		}
 	})
+}
+
+// TestClosingEndsWhileAGroupWaitsForTheOneBefore because the signal of the end must not be taken by whoever waits for more writes.
+func TestClosingEndsWhileAGroupWaitsForTheOneBefore(t *testing.T) {
+	for _, first := range [][]string{{"a"}, {"a", "b"}} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDisk(t)
+			db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+			if err := db.Write(context.Background(), insert("before")); err != nil {
+				t.Fatal(err)
+			}
+			release := hold(db)
+			answers := make(chan error, 8)
+			for _, name := range first {
+				waitingWrites(db, answers, insert(name))
+			}
+			goOn := d.block("sync", "-wal")
+			release()
+			synctest.Wait()
+			waitingWrites(db, answers, insert("c"))
+			closed := make(chan error)
+			go func() { closed <- db.Close() }()
+			synctest.Wait()
+			goOn()
+			if err := <-closed; err != nil {
+				t.Error(err)
+			}
+			for range len(first) + 1 {
+				if err := <-answers; err != nil && !errors.Is(err, sqldb.ErrClosed) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// TestALargeWriteIsOnTheDiskWhenItIsAnswered makes one that does not fit into SQLite's cache and changes pages again that are in
+// the log already.
+func TestALargeWriteIsOnTheDiskWhenItIsAnswered(t *testing.T) {
+	path := tempPath(t)
+	db := openNotes(t, path, testOptions(t))
+	const rows = 3000
+	err := db.Write(t.Context(), func(tx *sqldb.Tx) error {
+		for i := range rows {
+			if _, err := tx.Exec("INSERT INTO note (name, body) VALUES ($1, $2)", fmt.Sprint(i), strings.Repeat("x", 2000)); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec("UPDATE note SET body = 'y' WHERE name LIKE '%0'")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := tempPath(t) // as it would be found after a loss of power
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied+suffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(t, openNotes(t, copied, testOptions(t))); len(got) != rows {
+		t.Errorf("%d notes of %d are there", len(got), rows)
+	}
 }

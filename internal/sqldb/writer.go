@@ -24,7 +24,7 @@ type writer struct {
 	clock *clock
 	// restartAt is the log's length in pages at which readers are waited for, so that it can begin anew.
 	restartAt int64
-	looked    int64 // how many pages the connection had written when the log was looked at
+	looked    int32 // how many pages the connection had written when the log was looked at
 
 	member  member      // that the job which runs sees
 	many    atomic.Bool // the last group had several jobs; it may be read without the turn
@@ -72,6 +72,9 @@ func (w *writer) alone(j *job) bool {
 	defer func() { <-w.turn }()
 	w.group = append(w.group[:0], j)
 	w.serve()
+	if w.grown() {
+		w.queue.signal() // a checkpoint takes a while, and this caller has had what it waits for
+	}
 	return true
 }
 
@@ -91,9 +94,12 @@ func (w *writer) loop() {
 		case len(w.group) > 0:
 			w.gather()
 			w.serve()
+			w.checkpoint()
 		case w.closing.Load():
 			w.end() // with its turn, which nobody has after it
 			return
+		default:
+			w.checkpoint()
 		}
 		<-w.turn
 	}
@@ -157,7 +163,6 @@ func (w *writer) serve() {
 			w.transact(true)
 		}
 	}
-	w.checkpoint()
 }
 
 func answerAll(group []*job, err error) {
@@ -208,6 +213,10 @@ func (w *writer) more() bool {
 		case <-w.synced:
 			w.syncing = false
 		}
+	}
+	if w.closing.Load() {
+		w.queue.signal() // what is left is for the loop to refuse
+		return false
 	}
 	before := len(w.group)
 	if w.many.Load() {

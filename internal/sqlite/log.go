@@ -14,8 +14,7 @@ type Log struct {
 	file uintptr // the sqlite3_file*
 }
 
-// Log answers the log as the last commit left it. It is good until the connection is closed. What is written to it from now on is
-// written in fewer calls.
+// Log answers the log as the last commit left it. It is good until the connection is closed.
 func (c *Conn) Log() (Log, error) {
 	name, err := libc.CString("main")
 	if err != nil {
@@ -25,7 +24,7 @@ func (c *Conn) Log() (Log, error) {
 	if code := sqlite3.Xsqlite3_file_control(c.tls, c.db, name, sqlite3.SQLITE_FCNTL_JOURNAL_POINTER, uintptr(unsafe.Pointer(&c.out.pointer))); code != sqlite3.SQLITE_OK {
 		return Log{}, c.failure(code)
 	}
-	return Log{conn: c, file: c.out.pointer}, c.joinFrames(c.out.pointer)
+	return Log{conn: c, file: c.out.pointer}, nil
 }
 
 // Sync returns once the disk has all that was committed before it was called. It is for one goroutine at a time.
@@ -34,7 +33,8 @@ func (l Log) Sync() error {
 	if methods == 0 { // nothing was ever written
 		return nil
 	}
-	sync := function[func(tls *libc.TLS, file uintptr, flags int32) int32](at[sqlite3.Tsqlite3_io_methods](methods).FxSync)
+	fn := at[sqlite3.Tsqlite3_io_methods](methods).FxSync
+	sync := *(*func(tls *libc.TLS, file uintptr, flags int32) int32)(unsafe.Pointer(&struct{ uintptr }{fn}))
 	if code := sync(l.conn.syncing, l.file, sqlite3.SQLITE_SYNC_NORMAL); code != sqlite3.SQLITE_OK {
 		return &Error{code: int(code), text: fmt.Sprintf("%s (%d)", libc.GoString(sqlite3.Xsqlite3_errstr(l.conn.syncing, code)), code)}
 	}

@@ -33,9 +33,8 @@ type Conn struct {
 	last       *statement // the one that was asked for last, or nil
 	open       *Rows      // whose rows are being read, or nil
 
-	frames *frames
-	texts  arena // of arguments
-	read   texts // of the row that is read
+	texts arena // of arguments
+	read  texts // of the row that is read
 	// out is where SQLite writes what it answers beside its result code; it stands here because the stack of a goroutine moves.
 	out struct {
 		pointer, tail uintptr
@@ -50,7 +49,7 @@ var prepareLibrary = sync.OnceFunc(sqlite3.PatchIssue199)
 // The connection takes no locks against use by several goroutines; [Conn.Interrupt] alone needs none.
 func Open(uri string) (*Conn, error) {
 	prepareLibrary()
-	c := &Conn{tls: libc.NewTLS(), syncing: libc.NewTLS(), statements: make(map[string]*statement), frames: &frames{}}
+	c := &Conn{tls: libc.NewTLS(), syncing: libc.NewTLS(), statements: make(map[string]*statement)}
 	name, err := libc.CString(uri)
 	if err == nil {
 		err = c.texts.open(c.tls)
@@ -86,7 +85,6 @@ func (c *Conn) Close() error {
 
 func (c *Conn) release() {
 	c.texts.close(c.tls)
-	c.frames.free(c.tls)
 	c.tls.Close()
 	c.syncing.Close()
 }
@@ -170,10 +168,10 @@ func (c *Conn) Checkpoint(mode CheckpointMode) (log, done int64, busy bool, err 
 	return log, done, busy, err
 }
 
-// Written is how many pages the connection has written, into the log or the database.
-func (c *Conn) Written() int64 {
+// Written is how many pages the connection has written, into the log or the database; it begins anew after math.MaxInt32.
+func (c *Conn) Written() int32 {
 	sqlite3.Xsqlite3_db_status(c.tls, c.db, sqlite3.SQLITE_DBSTATUS_CACHE_WRITE, uintptr(unsafe.Pointer(&c.out.log)), uintptr(unsafe.Pointer(&c.out.done)), 0)
-	return int64(c.out.log) // it fails for arguments that are wrong, and for nothing else
+	return c.out.log // it fails for arguments that are wrong, and for nothing else
 }
 
 // Statements is the number of statements that are kept.
