@@ -456,7 +456,7 @@ func TestBrowserPageScrollsThroughTheWholeLogAndComesBackToTheSamePlace(t *testi
 				return err
 			}
 		}
-		return counts.write(tx)
+		return counts.Write(tx)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,8 @@ func (r *recorder) commitChange(ctx context.Context, tx *sqldb.Tx, now *Event, c
 		if err := insertEvent(tx, &after, &c.columns, counts); err != nil {
 			return nil, err
 		}
-		return &after, counts.write(tx)
+		tx.AtEnd(counts)
+		return &after, nil
 	case now.PK != c.before.PK || len(EventSerializer.Diff(now, c.before)) > 0:
 		return nil, errStale
 	case c.trail == nil:
@@ -72,7 +73,8 @@ func (r *recorder) commitChange(ctx context.Context, tx *sqldb.Tx, now *Event, c
 	if _, err := r.commit(ctx, tx, *c.trail, counts); err != nil {
 		return nil, err
 	}
-	return &after, counts.write(tx)
+	tx.AtEnd(counts)
+	return &after, nil
 }
 
 // commitDeletion deletes an event inside a write, with its trail. Whatever it has become meanwhile, it is the
@@ -85,5 +87,6 @@ func (r *recorder) commitDeletion(ctx context.Context, tx *sqldb.Tx, c *change) 
 	if _, err := r.commit(ctx, tx, *c.trail, counts); err != nil {
 		return err
 	}
-	return counts.write(tx)
+	tx.AtEnd(counts)
+	return nil
 }

@@ -80,7 +80,8 @@ func (r *recorder) aside(e Event) func(tx *sqldb.Tx) error {
 		if _, err := r.commit(context.Background(), tx, p, counts); err != nil {
 			return err
 		}
-		return counts.write(tx)
+		tx.AtEnd(counts)
+		return nil
 	}
 }
 

@@ -151,7 +151,8 @@ func (d *demonstration) writeEvents(ctx context.Context, tx *sqldb.Tx, random *r
 			}
 		}
 	}
-	return counts.write(tx)
+	tx.AtEnd(counts)
+	return nil
 }
 
 // look marks most of the older notifications as seen, some hours after they came.

@@ -163,7 +163,7 @@ func insertMany(t *testing.T, f *fixture, n int, action string, created func(i i
 			e.Created = at
 			counts.add(&e, 1)
 		}
-		return counts.write(tx)
+		return counts.Write(tx)
 	})
 	if err != nil {
 		t.Fatal(err)

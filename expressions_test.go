@@ -212,7 +212,7 @@ func (f *fixture) withoutRules(n int) (events []Event) {
 			counts := tally{}
 			e, err := f.server.recorder.commit(gone, tx, newPlan(Event{Action: "model_updated", App: "x", User: "{}", Context: "{}", Brand: "{}", Origin: OriginTrail}), counts)
 			events = append(events, e)
-			return errors.Join(err, counts.write(tx))
+			return errors.Join(err, counts.Write(tx))
 		})
 		if err != nil {
 			f.t.Fatal(err)
@@ -336,7 +336,7 @@ func TestRulesThatRunLaterLeaveOutWhoIsGoneMeanwhile(t *testing.T) {
 			counts := tally{}
 			var err error
 			p.event, err = recorder.commit(gone, tx, p, counts)
-			return errors.Join(err, counts.write(tx))
+			return errors.Join(err, counts.Write(tx))
 		})
 		if err != nil || f.waiting() != 1 {
 			t.Fatalf("%v: %d events wait", err, f.waiting())

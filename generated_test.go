@@ -410,7 +410,7 @@ func (run *generatedRun) prune() {
 				return err
 			}
 		}
-		if err := counts.write(tx); err != nil {
+		if err := counts.Write(tx); err != nil {
 			return err
 		}
 		for _, table := range []string{"notification", "delivery"} {

@@ -28,7 +28,7 @@ func TestStatsCountPeopleAndEventsSinceEachStep(t *testing.T) {
 					return err
 				}
 			}
-			return counts.write(tx)
+			return counts.Write(tx)
 		})
 		if err != nil {
 			t.Fatal(err)

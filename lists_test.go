@@ -44,7 +44,7 @@ func listedEvents(t *testing.T, f *fixture) {
 				return err
 			}
 		}
-		return counts.write(tx)
+		return counts.Write(tx)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -75,7 +75,8 @@ func (r *recorder) match(ctx context.Context, p plan, since int64) error {
 		if err := r.follow(ctx, tx, &p.event, out, counts); err != nil {
 			return err
 		}
-		return counts.write(tx)
+		tx.AtEnd(counts)
+		return nil
 	})
 }
 

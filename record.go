@@ -69,7 +69,8 @@ func (r *recorder) record(ctx context.Context, e Event) (Event, error) {
 			return err
 		}
 		written = e
-		return counts.write(tx)
+		tx.AtEnd(counts)
+		return nil
 	})
 	return written, err
 }

@@ -80,7 +80,8 @@ func (r *recorder) commitAll(ctx context.Context, tx *sqldb.Tx, lines []*batchLi
 	if err := r.postpone(ctx, tx, b.postponed, generation); err != nil {
 		return err
 	}
-	return b.counts.write(tx)
+	tx.AtEnd(b.counts)
+	return nil
 }
 
 // commit writes one event, unless its key is there.

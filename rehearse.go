@@ -35,6 +35,7 @@ func (r *recorder) rehearse(req *http.Request, message string) delivery.Rehearsa
 			}
 			tx.OnCommit(func() { r.publish(live.Hint{Kind: kindNotification, ID: n.PK, Owner: n.UserPK}) })
 		}
-		return counts.write(tx)
+		tx.AtEnd(counts)
+		return nil
 	}}
 }

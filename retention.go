@@ -138,7 +138,8 @@ func deleteExpired(tx *sqldb.Tx, before int64) (int, error) {
 			return 0, err
 		}
 	}
-	return len(due), counts.write(tx)
+	tx.AtEnd(counts)
+	return len(due), nil
 }
 
 // deleteSeen deletes a batch of notifications that were seen long before the given time.

@@ -128,7 +128,7 @@ func (m *searchModel) change() {
 					return err
 				}
 			}
-			return counts.write(tx)
+			return counts.Write(tx)
 		})
 		if err != nil {
 			m.t.Fatal(err)

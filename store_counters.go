@@ -43,7 +43,8 @@ func (k tallyKey) compare(other tallyKey) int {
 		strings.Compare(k.action, other.action), strings.Compare(k.user, other.user))
 }
 
-// tally is by how much a write changes the counters.
+// tally is by how much a write changes the counters. It is left to the end of the transaction, by all who change them: what one
+// takes away another may have added just before.
 type tally map[tallyKey]int64
 
 // add counts n events like e.
@@ -82,8 +83,16 @@ func readUse(tx *sqldb.Tx, pk string) (use, error) {
 	return u, nil
 }
 
-// write adds the tally to the counters.
-func (t tally) write(tx *sqldb.Tx) error {
+// Merge implements [sqldb.Summary].
+func (t tally) Merge(other sqldb.Summary) {
+	for key, n := range other.(tally) {
+		t[key] += n
+	}
+}
+
+// Write adds the tally to the counters. It implements [sqldb.Summary]: while many write, the counters of an hour are written
+// once for all of them.
+func (t tally) Write(tx *sqldb.Tx) error {
 	past, err := t.past(tx)
 	if err != nil {
 		return err

@@ -34,7 +34,8 @@ func (r *recorder) trail(tx *sqldb.Tx, req *http.Request, c trail.Change) error 
 	if _, err := r.commit(req.Context(), tx, newPlan(trailEvent(req, c)), counts); err != nil {
 		return err
 	}
-	return counts.write(tx)
+	tx.AtEnd(counts)
+	return nil
 }
 
 // trailEvent is the record of a change: who did what to which object, through which request.

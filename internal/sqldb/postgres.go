@@ -161,7 +161,7 @@ func stoppedOr(limited context.Context, err error) error {
 func (db *postgresDB) run(ctx context.Context, sqlTx *sql.Tx, fn func(tx *Tx) error, now int64) error {
 	tx := &Tx{run: &postgresRun{tx: sqlTx, limit: ctx}, now: now}
 	defer tx.end()
-	return call(tx, fn)
+	return callWhole(tx, fn)
 }
 
 // write runs fn in its own transaction, again after a conflict with another.

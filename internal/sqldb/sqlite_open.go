@@ -213,7 +213,7 @@ func (c *sqliteConn) transaction(now int64, fn func(tx *Tx) error) error {
 	err := c.run("BEGIN IMMEDIATE")
 	if err == nil {
 		tx := &Tx{run: c, now: now}
-		err = call(tx, fn)
+		err = callWhole(tx, fn)
 		tx.end()
 	}
 	if err == nil {

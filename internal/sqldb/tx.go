@@ -27,7 +27,8 @@ type Tx struct {
 	rows Rows // the last result, which may be open
 	done bool
 
-	after []func() // see OnCommit
+	after   []func() // see OnCommit
+	summary Summary  // see AtEnd; nil for none
 
 	watches   []*Watch // none outside of a write
 	concerned []*Watch // those whose tables a statement may have changed
@@ -39,6 +40,40 @@ func (tx *Tx) Now() int64 { return tx.now }
 // OnCommit has fn run once the write is committed and synced, before [DB.Write] returns: fn is no part of the
 // transaction, may read and write by itself, and does not run if the write fails. It is for writes.
 func (tx *Tx) OnCommit(fn func()) { tx.after = append(tx.after, fn) }
+
+// Summary is what writes change together, such as counters: all that those of one transaction add is written once. A database has
+// one kind of it.
+type Summary interface {
+	// Merge adds what another one holds.
+	Merge(other Summary)
+	// Write writes it.
+	Write(tx *Tx) error
+}
+
+// AtEnd has s written at the end of the transaction, with that of the other writes in it. A write that fails adds nothing, and all
+// fail where it cannot be written. What is read before the end does not have it.
+func (tx *Tx) AtEnd(s Summary) { tx.summary = merge(tx.summary, s) }
+
+// merge is both summaries, each of which may be nil.
+func merge(s, other Summary) Summary {
+	switch {
+	case s == nil:
+		return other
+	case other != nil:
+		s.Merge(other)
+	}
+	return s
+}
+
+// callWhole is call with what fn leaves for the end.
+func callWhole(tx *Tx, fn func(tx *Tx) error) error {
+	return call(tx, func(tx *Tx) error {
+		if err := fn(tx); err != nil || tx.summary == nil {
+			return err
+		}
+		return tx.summary.Write(tx)
+	})
+}
 
 // ForUpdate is the clause that locks the rows of a SELECT which are going to be changed (" FOR UPDATE", or "" on SQLite).
 func (tx *Tx) ForUpdate() string {

@@ -27,6 +27,7 @@ type writer struct {
 	looked    int32 // how many pages the connection had written when the log was looked at
 
 	member  member      // that the job which runs sees
+	summary Summary     // of the jobs that have run
 	many    atomic.Bool // the last group had several jobs; it may be read without the turn
 	group   []*job      // that is being written
 	spare   []*job      // the place of the group before, which may be in use while it is synced
@@ -184,6 +185,7 @@ func (w *writer) transact(careful bool) outcome {
 		return answered
 	}
 	wrote := false
+	w.summary = nil
 	for i := 0; i < len(w.group) || !careful && w.more(); i++ {
 		j := w.group[i]
 		m := &w.member
@@ -195,9 +197,28 @@ func (w *writer) transact(careful bool) outcome {
 			return w.undo(j.err)
 		}
 		w.health.note(j.err)
+		if j.err == nil {
+			w.summary = merge(w.summary, m.summary)
+		}
 		wrote = wrote || m.wrote && j.err == nil
 	}
-	return w.commit(wrote)
+	more, err := w.summarise()
+	if err != nil {
+		return w.fallShort(err)
+	}
+	return w.commit(wrote || more)
+}
+
+// summarise writes what the jobs have left for the end, and reports whether that is something.
+func (w *writer) summarise() (wrote bool, err error) {
+	if w.summary == nil {
+		return false, nil
+	}
+	w.member = member{sqliteConn: w.conn}
+	tx := &Tx{run: &w.member, now: w.clock.next()}
+	defer tx.end()
+	err = w.member.classify(call(tx, w.summary.Write))
+	return w.member.wrote, err
 }
 
 // more waits for more jobs while the group before is synced, and as long as more keeps coming: they are cheaper in this
@@ -234,6 +255,16 @@ func (w *writer) giveUp(err error) outcome {
 		return lost
 	}
 	w.fail(w.group, cmp.Or(err, errLost))
+	return answered
+}
+
+// fallShort rolls the transaction back because of what it leaves for the end. A single job is answered.
+func (w *writer) fallShort(err error) outcome {
+	w.undo(err)
+	if len(w.group) > 1 {
+		return lost
+	}
+	answerAll(w.group, err)
 	return answered
 }
 
@@ -297,75 +328,4 @@ func (w *writer) discard() {
 	w.health.note(w.conn.rollback())
 	w.health.note(w.conn.Close())
 	w.conn, w.looked = nil, 0
-}
-
-// member is the connection as one fn of a group sees it.
-type member struct {
-	*sqliteConn
-	careful bool // a savepoint is set before the first write
-	saved   bool // it is
-	wrote   bool // a statement has changed something
-}
-
-// serve runs a job's fn, and keeps or undoes what it wrote where it can.
-func (m *member) serve(j *job, now int64) outcome {
-	tx := &Tx{run: m, now: now}
-	j.err = m.classify(call(tx, j.fn))
-	tx.end()
-	switch {
-	case !m.InTransaction():
-		return lost
-	case m.saved:
-		return m.settle(j.err)
-	case m.wrote && j.err != nil:
-		return undone
-	}
-	return answered
-}
-
-// settle ends the savepoint, and before that what was written since it if fn has failed.
-func (m *member) settle(err error) outcome {
-	if err != nil && m.run("ROLLBACK TO fn") != nil || m.run("RELEASE fn") != nil || !m.InTransaction() {
-		return lost
-	}
-	return answered
-}
-
-// errLost is the answer to what a fn does after its transaction was lost: it would commit by itself.
-var errLost = storageError(errors.New("SQLite rolled the transaction back"))
-
-// begin makes ready for a statement, and reports whether it may write.
-func (m *member) begin(query string) (writes bool, err error) {
-	if !m.InTransaction() {
-		return false, errLost
-	}
-	reads, err := m.ReadsOnly(query)
-	if err != nil || reads {
-		return false, m.classify(err)
-	}
-	if m.careful && !m.saved {
-		m.saved = true
-		err = m.run("SAVEPOINT fn")
-	}
-	return true, err
-}
-
-func (m *member) exec(query string, args []any) (int64, error) {
-	writes, err := m.begin(query)
-	if err != nil {
-		return 0, err
-	}
-	changed, err := m.sqliteConn.exec(query, args)
-	m.wrote = m.wrote || writes && err == nil
-	return changed, err
-}
-
-func (m *member) query(query string, args []any) (Rows, error) {
-	writes, err := m.begin(query)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := m.sqliteConn.query(query, args)
-	m.wrote = m.wrote || writes && err == nil
-	return rows, err
 }
