@@ -416,6 +416,34 @@ func TestBrowserPageInboxIsUsableByKeyboardAlone(t *testing.T) {
 	b.quiet()
 }
 
+func TestBrowserPageKeepsTheFocusWhenOthersChangeThings(t *testing.T) {
+	b := browse(t)
+	var keys []string
+	for _, message := range []string{"first", "second", "third"} {
+		key, _ := b.f.notified("The " + message + " disk is full")
+		keys = append(keys, key)
+	}
+	b.signIn(adminKey)
+	b.shows("The first disk is full", "The third disk is full")
+	b.press("j", "j", "j")
+	focused := `document.activeElement.closest(".note")?.querySelector(".text").textContent === "The first disk is full"`
+	b.until(focused)
+	b.f.must(200, "PATCH", "/api/v3/events/notifications/"+keys[1]+"/", `{"seen":true}`)
+	b.until(`document.querySelector(".note.seen .text")?.textContent === "The second disk is full"`)
+	b.until(focused)
+
+	rule := b.f.must(201, "POST", "/api/v3/events/rules/", `{"name":"r"}`).str("pk")
+	policy := b.f.must(201, "POST", "/api/v3/policies/event_matcher/", `{"name":"m","action":"login"}`).str("pk")
+	b.f.must(201, "POST", "/api/v3/policies/bindings/", `{"policy":"`+policy+`","target":"`+rule+`","order":0}`)
+	b.visit("#/rules/" + rule)
+	b.shows("Action is Login")
+	b.ask(`document.querySelector(".conditions button").focus()`)
+	b.f.must(200, "PATCH", "/api/v3/policies/event_matcher/"+policy+"/", `{"client_ip":"192.0.2.1"}`)
+	b.shows("Address is 192.0.2.1")
+	b.until(`document.activeElement.textContent === "Edit" && document.activeElement.closest(".conditions")`)
+	b.quiet()
+}
+
 func TestBrowserPageFiltersLiveInTheAddress(t *testing.T) {
 	b := browse(t)
 	for _, body := range []string{

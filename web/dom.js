@@ -60,20 +60,20 @@ function isWeb(address) {
 // arrange makes the children of a list those of items, in their order. An element that is there already is kept, and moved
 // only where it has to be, so that focus and what is being read stay. make(item) makes the element of a new item.
 export function arrange(list, items, keyOf, make) {
+  const wanted = new Set(items.map(keyOf));
+  for (const child of [...list.children]) if (!wanted.has(child.dataset.key)) child.remove(); // first, so that those behind it stand right
   const old = new Map([...list.children].map((child) => [child.dataset.key, child]));
   let at = list.firstElementChild;
   for (const item of items) {
     const key = keyOf(item);
     let child = old.get(key);
-    if (child) old.delete(key);
-    else {
+    if (!child) {
       child = make(item);
       child.dataset.key = key;
     }
     if (child === at) at = at.nextElementSibling;
     else list.insertBefore(child, at);
   }
-  for (const child of old.values()) child.remove();
 }
 
 // later runs fn once, ms after the last call.

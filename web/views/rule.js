@@ -123,7 +123,9 @@ class Conditions {
     this.editing = false;
     this.add.hidden = false;
     this.place.replaceChildren();
+    const focused = this.list.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
     put(this.list, this.bindings.map((one) => this.row(one)));
+    if (focused) this.list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     if (!this.bindings.length) put(this.place, h("p.hint", {}, "It has no condition yet, so that it never fires."));
   }
 
