@@ -17,6 +17,8 @@ import (
 const (
 	// indexInterval is how often the index looks for zones to be made.
 	indexInterval = time.Second
+	// restTimes is how often as long as it worked it rests.
+	restTimes = 2
 	// indexBlocks is how many blocks of 4 KiB one write stores, so that other writers wait briefly.
 	indexBlocks = 32
 	// staleInZone and staleInAll are how many stale events a zone and all zones may have before a zone is made anew.
@@ -43,12 +45,16 @@ func (x *indexer) start(ctx context.Context) (stop func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// run makes zones until ctx ends. It rests longer than it works, for others need the machine too.
+// run makes zones until ctx ends. It rests longer than it works, for others need the machine too, and much longer while writes wait:
+// what comes in a rush is indexed when that is over.
 func (x *indexer) run(ctx context.Context) {
 	for {
 		begin := time.Now()
 		worked, err := x.step(ctx)
-		pause := 2 * time.Since(begin)
+		pause := restTimes * time.Since(begin)
+		if x.db.Waiting() > 0 {
+			pause *= restTimes * restTimes
+		}
 		if err != nil && ctx.Err() == nil {
 			x.log.Error("the search index could not be continued, and is tried again in a minute; search is slower until then", "error", err)
 			pause = time.Minute
