@@ -49,9 +49,8 @@ func keepMemorySmall(ctx context.Context) {
 func memoryLimit(used uint64) int64 { return max(smallMemory, 2*int64(used)) }
 
 // useAllProcessors lets as many goroutines run as there are processors while one more waits for the disk: to Go, whoever is in
-// a system call runs, for as long as a sync takes. A limit that is
-// changed later is not followed any more. Who sets GOMAXPROCS has
-// decided otherwise.
+// a system call runs, for as long as a sync takes. A limit that is changed later is not followed any more. Who sets GOMAXPROCS
+// has decided otherwise.
 func useAllProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
