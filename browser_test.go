@@ -474,21 +474,11 @@ func TestBrowserPageFiltersLiveInTheAddress(t *testing.T) {
 
 func TestBrowserPageScrollsThroughTheWholeLogAndComesBackToTheSamePlace(t *testing.T) {
 	b := browse(t)
-	err := b.f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-		counts := tally{}
-		for i := range 1000 {
-			e := newEvent(EventPatch{}, OriginSystem)
-			e.PK, e.Action, e.App, e.Created = sqldb.NewID(), "login", fmt.Sprintf("app %d", i), tx.Now()-int64(i/150)*hourMicros // many of one moment
-			c := columnsOf(&e)
-			if err := putEvent(tx, &e, &c, counts); err != nil {
-				return err
-			}
-		}
-		return counts.Write(tx)
+	b.f.past(1000, func(i int, now int64) Event {
+		e := newEvent(EventPatch{}, OriginSystem)
+		e.PK, e.Action, e.App, e.Created = sqldb.NewID(), "login", fmt.Sprintf("app %d", i), now-int64(i/150)*hourMicros // many of one moment
+		return e
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.signIn(adminKey)
 	b.visit("#/events")
 	b.shows("1,001 events") // one is the sign-in

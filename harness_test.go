@@ -153,6 +153,26 @@ func (f *fixture) must(status int, method, path, body string) reply {
 	return r
 }
 
+// past writes events of any time, each as event says.
+func (f *fixture) past(count int, event func(i int, now int64) Event) {
+	f.t.Helper()
+	err := f.db.Write(f.t.Context(), func(tx *sqldb.Tx) error {
+		counts := tally{}
+		for i := range count {
+			e := event(i, tx.Now())
+			c := columnsOf(&e)
+			if err := putEvent(tx, &e, &c, counts); err != nil {
+				return err
+			}
+		}
+		tx.AtEnd(counts)
+		return nil
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // notified posts an event that a rule of the first start matches, and answers akadmin's notification of it.
 func (f *fixture) notified(message string) (notification, event string) {
 	f.t.Helper()

@@ -14,25 +14,16 @@ import (
 func TestStatsCountPeopleAndEventsSinceEachStep(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := f.now(t)
-		err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-			counts := tally{}
-			for i, age := range []int64{secondMicros, 30 * 60 * secondMicros, 90 * 60 * secondMicros, 23 * hourMicros, 25 * hourMicros, 6 * dayMicros, 40 * dayMicros,
-				24*hourMicros + 30*secondMicros} { // the last one is just too old, in the hour in which counting begins
-				e := newEvent(EventPatch{}, OriginAPI)
-				e.PK, e.Created, e.Action, e.App = sqldb.NewID(), now-age, "logout", fmt.Sprint("app", i%2)
-				if e.User = "{}"; i > 0 {
-					e.User = marshalUser(i % 3)
-				}
-				c := columnsOf(&e)
-				if err := putEvent(tx, &e, &c, counts); err != nil {
-					return err
-				}
+		ages := []int64{secondMicros, 30 * 60 * secondMicros, 90 * 60 * secondMicros, 23 * hourMicros, 25 * hourMicros, 6 * dayMicros, 40 * dayMicros,
+			24*hourMicros + 30*secondMicros} // the last one is just too old, in the hour in which counting begins
+		f.past(len(ages), func(i int, _ int64) Event {
+			e := newEvent(EventPatch{}, OriginAPI)
+			e.PK, e.Created, e.Action, e.App = sqldb.NewID(), now-ages[i], "logout", fmt.Sprint("app", i%2)
+			if e.User = "{}"; i > 0 {
+				e.User = marshalUser(i % 3)
 			}
-			return counts.Write(tx)
+			return e
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		for _, c := range []struct{ query, want string }{
 			{"count_steps=hours=24&count_steps=days=7", `{"unique_users":3,"count_step":{"hours24":4,"days7":7}}`},
 			{"count_steps=hours%3D24&count_steps=weeks=52&action=logout", `{"unique_users":3,"count_step":{"hours24":4,"weeks52":8}}`},

@@ -27,28 +27,19 @@ func anyOf[T any](i, salt int, values ...T) T {
 // listedEvents fills the log with events of some days, many of one moment, and of the parts that filters look at.
 func listedEvents(t *testing.T, f *fixture) {
 	t.Helper()
-	err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-		counts, now := tally{}, floorTo(tx.Now(), hourMicros)
-		for i := range 500 {
-			at := now - int64(anyOf(i, 1, 0, 1, 2, 3, 25, 26, 50, 74, 75, 100))*hourMicros - int64(anyOf(i, 2, 0, 0, 1, 2, 999))*secondMicros
-			e := Event{PK: fmt.Sprintf("%08x-0000-7000-8000-%012d", (i*2654435761)%(1<<32), i), Created: at, Expires: at + int64(anyOf(i, 3, 1, 5, 5, 9))*dayMicros*100,
-				Action: anyOf(i, 4, "login", "login", "login_failed", "logout", "model_updated", "custom_a", "custom_ab"), App: anyOf(i, 5, "x", "y", "x"),
-				User:    anyOf[drf.JSON](i, 6, `{"pk":1,"username":"amber"}`, `{"pk":2,"username":"bob"}`, `{"username":"amber"}`, `{}`),
-				Context: anyOf[drf.JSON](i, 7, `{}`, `{"username":"amber"}`, `{"username":"bob"}`, `{"model":{"app":"core","model_name":"user","pk":7}}`, `{"model":{"pk":"007"}}`, `{"authorized_application":{"pk":"a1","name":"Wiki"}}`, `{"authorized_application":{"pk":"b2"}}`),
-				Brand:   anyOf[drf.JSON](i, 8, `{"name":"one"}`, `{}`), Origin: OriginAPI}
-			if ip := anyOf(i, 9, "10.0.0.1", "10.0.0.2", ""); ip != "" {
-				e.ClientIP = &ip
-			}
-			c := columnsOf(&e)
-			if err := putEvent(tx, &e, &c, counts); err != nil {
-				return err
-			}
+	f.past(500, func(i int, now int64) Event {
+		now = floorTo(now, hourMicros)
+		at := now - int64(anyOf(i, 1, 0, 1, 2, 3, 25, 26, 50, 74, 75, 100))*hourMicros - int64(anyOf(i, 2, 0, 0, 1, 2, 999))*secondMicros
+		e := Event{PK: fmt.Sprintf("%08x-0000-7000-8000-%012d", (i*2654435761)%(1<<32), i), Created: at, Expires: at + int64(anyOf(i, 3, 1, 5, 5, 9))*dayMicros*100,
+			Action: anyOf(i, 4, "login", "login", "login_failed", "logout", "model_updated", "custom_a", "custom_ab"), App: anyOf(i, 5, "x", "y", "x"),
+			User:    anyOf[drf.JSON](i, 6, `{"pk":1,"username":"amber"}`, `{"pk":2,"username":"bob"}`, `{"username":"amber"}`, `{}`),
+			Context: anyOf[drf.JSON](i, 7, `{}`, `{"username":"amber"}`, `{"username":"bob"}`, `{"model":{"app":"core","model_name":"user","pk":7}}`, `{"model":{"pk":"007"}}`, `{"authorized_application":{"pk":"a1","name":"Wiki"}}`, `{"authorized_application":{"pk":"b2"}}`),
+			Brand:   anyOf[drf.JSON](i, 8, `{"name":"one"}`, `{}`), Origin: OriginAPI}
+		if ip := anyOf(i, 9, "10.0.0.1", "10.0.0.2", ""); ip != "" {
+			e.ClientIP = &ip
 		}
-		return counts.Write(tx)
+		return e
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // logged is an event with what filters look at.

@@ -231,7 +231,7 @@ func TestOnlyTakesWhatTheRowsAreComparedWith(t *testing.T) {
 // TestAllIsMeasured runs the whole program, but for what takes long.
 func TestAllIsMeasured(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds belfry and measures for some seconds")
+		t.Skip("-short leaves it out: it builds belfry and measures for some seconds")
 	}
 	dir := t.TempDir()
 	args := []string{"-quick", "-time", "30ms", "-events", "10000", "-dir", dir, "-data", dir,

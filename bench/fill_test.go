@@ -62,7 +62,7 @@ func counted(t *testing.T, b *belfry, path string) int {
 // TestAFilledDatabaseIsLikeOneThatTheServerWrote posts events that were invented to the server too, and compares the rows.
 func TestAFilledDatabaseIsLikeOneThatTheServerWrote(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds belfry")
+		t.Skip("-short leaves it out: it builds belfry")
 	}
 	const events = 9000 // more than a zone of the search index
 	b, db := filledDatabase(t, events)
@@ -130,14 +130,7 @@ func rowOf(t *testing.T, db *sql.DB, column string, key any) []any {
 	if err != nil || !rows.Next() {
 		t.Fatalf("no event with the %s %v: %v", column, key, err)
 	}
-	values := make([]any, len(names))
-	into := make([]any, len(names))
-	for i := range into {
-		into[i] = &values[i]
-	}
-	if err := rows.Scan(into...); err != nil {
-		t.Fatal(err)
-	}
+	values := valuesOf(t, rows, len(names))
 	var row []any
 	for i, name := range names {
 		if !strings.Contains(" pk created expires folded ", " "+name+" ") {
@@ -149,7 +142,7 @@ func rowOf(t *testing.T, db *sql.DB, column string, key any) []any {
 
 func TestFillingGoesOnWhereItWasStopped(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it builds belfry")
+		t.Skip("-short leaves it out: it builds belfry")
 	}
 	b, db := filledDatabase(t, 400)
 	b.stop()
@@ -175,6 +168,19 @@ func TestFillingGoesOnWhereItWasStopped(t *testing.T) {
 	}
 }
 
+// valuesOf reads a row of so many columns.
+func valuesOf(t *testing.T, rows *sql.Rows, columns int) []any {
+	t.Helper()
+	values, into := make([]any, columns), make([]any, columns)
+	for i := range into {
+		into[i] = &values[i]
+	}
+	if err := rows.Scan(into...); err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
 // dump answers the rows of a query as text.
 func dump(t *testing.T, db *sql.DB, query string) (all []string) {
 	t.Helper()
@@ -188,15 +194,7 @@ func dump(t *testing.T, db *sql.DB, query string) (all []string) {
 		t.Fatal(err)
 	}
 	for rows.Next() {
-		values := make([]any, len(names))
-		into := make([]any, len(names))
-		for i := range into {
-			into[i] = &values[i]
-		}
-		if err := rows.Scan(into...); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, fmt.Sprint(values))
+		all = append(all, fmt.Sprint(valuesOf(t, rows, len(names))))
 	}
 	return all
 }

@@ -12,7 +12,7 @@ import (
 	"belfry/internal/sqldb/sqldbtest"
 )
 
-// names written together, and how often they were; a name that is empty cannot be written.
+// noted is names that are written together, and how often they were; a name that is empty cannot be written.
 type noted struct {
 	names  []string
 	writes *int
@@ -91,6 +91,30 @@ func TestWhatAWriteAddsUpToIsWrittenOnEachDatabase(t *testing.T) {
 		})
 		if got := names(t, db); err != nil || writes != 1 || !slices.Equal(got, []string{"[a b]"}) {
 			t.Errorf("stored are %q, in %d writes: %v", got, writes, err)
+		}
+	})
+}
+
+// TestWhatIsLeftForTheEndIsOnTheDiskBeforeTheAnswer has a write that does nothing else.
+func TestWhatIsLeftForTheEndIsOnTheDiskBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk(t)
+		db := openNotes(t, tempPath(t), sqldb.OnDisk(testOptions(t), d.name))
+		if err := db.Write(context.Background(), insert("before")); err != nil {
+			t.Fatal(err)
+		}
+		goOn := d.block("sync", "-wal")
+		writes, answers := 0, make(chan error, 1)
+		waitingWrites(db, answers, func(tx *sqldb.Tx) error {
+			tx.AtEnd(&noted{names: []string{"a"}, writes: &writes})
+			return nil
+		})
+		if len(answers) != 0 || writes != 1 {
+			t.Errorf("%d were answered before the disk had what was written %d times", len(answers), writes)
+		}
+		goOn()
+		if err := <-answers; err != nil {
+			t.Error(err)
 		}
 	})
 }
