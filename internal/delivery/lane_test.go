@@ -61,6 +61,8 @@ func TestFirstAttemptsOfATransportBeginInOrder(t *testing.T) {
 			}
 			return status(200)
 		}
+		// An answer takes time, which passes only when all that began has arrived: no third one overtakes.
+		in.delay = func(int) time.Duration { return time.Millisecond }
 		ids := r.deliver(30, "ops")
 		r.start()
 		after(4 * time.Second)
