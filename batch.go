@@ -52,8 +52,11 @@ func newUploads() *uploads {
 	return u
 }
 
-// enter waits for a place among the uploads. Whoever was let in leaves.
+// enter waits for a place among the uploads. Whoever was let in leaves. Nobody is once the server stops.
 func (u *uploads) enter(ctx context.Context) (leave func(), err error) {
+	if u.ending.Err() != nil {
+		return nil, sqldb.ErrClosed
+	}
 	full := drf.Unavailable("Too many uploads are under way. Try again.", time.Second, nil)
 	ctx, cancel := context.WithTimeoutCause(ctx, placeTime, full)
 	defer cancel()

@@ -61,7 +61,7 @@ func openHost(p *process) (*host, error) {
 	}
 	pipes := make(pipeListener)
 	web := newHTTP(asHost(newServer(db, p.log, outside{}).handler()), p.log)
-	go func() { _ = web.Serve(pipes) }() // ends with Shutdown, which is all it can tell
+	go func() { _ = serveOn(web, pipes) }() // ends with Shutdown, which is all it can tell
 	return newHost("Belfry", pipes.dial, func() error { return errors.Join(web.Shutdown(context.Background()), db.Close()) }), nil
 }
 

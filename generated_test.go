@@ -133,6 +133,7 @@ func (run *generatedRun) serve() {
 		}
 		handler.ServeHTTP(w, r)
 	}), run.f.server.log)
+	web.Listener = connections{web.Listener}
 	web.Start()
 	run.t.Cleanup(web.Close)
 	run.f.url = web.URL

@@ -57,7 +57,9 @@ func newFixture(t *testing.T, db *sqldb.DB, log io.Writer) *fixture {
 		t.Fatal(err)
 	}
 	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), thisMachine())
-	web := httptest.NewServer(s.handler())
+	web := httptest.NewUnstartedServer(s.handler())
+	web.Listener, web.Config.ConnContext = connections{web.Listener}, untilGone
+	web.Start()
 	t.Cleanup(web.Close)
 	return &fixture{t: t, db: db, server: s, url: web.URL}
 }

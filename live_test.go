@@ -347,7 +347,7 @@ func inBubble(t *testing.T, test func(t *testing.T, s *server, client *http.Tran
 		accept := make(pipes)
 		web := newHTTP(s.handler(), log)
 		served := make(chan error)
-		go func() { served <- web.Serve(accept) }()
+		go func() { served <- serveOn(web, accept) }()
 		client := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			ours, theirs := net.Pipe()
 			accept <- theirs

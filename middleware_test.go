@@ -226,7 +226,7 @@ func TestHeadersAreBounded(t *testing.T) {
 		}
 		web := newHTTP(f.server.handler(), slog.New(slog.DiscardHandler))
 		t.Cleanup(func() { _ = web.Close() })
-		go func() { _ = web.Serve(listener) }() // ends with the test
+		go func() { _ = serveOn(web, listener) }() // ends with the test
 		f.url = "http://" + listener.Addr().String()
 		for size, want := range map[int]int{100: 200, headerBytes / 2: 200, 2 * headerBytes: 431} {
 			request, err := http.NewRequestWithContext(t.Context(), "GET", f.url+"/api/v3/root/config/", nil)

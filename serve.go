@@ -92,9 +92,12 @@ func (c *serveCommand) run(p *process) (err error) {
 func newHTTP(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
-		MaxHeaderBytes: headerBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: headerBytes, ConnContext: untilGone, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
+
+// serveOn serves what comes to a listener until the server is closed or the listener fails.
+func serveOn(web *http.Server, listener net.Listener) error { return web.Serve(connections{listener}) }
 
 // serving is a server on its listener, which is nil where there is none.
 type serving struct {
@@ -107,7 +110,7 @@ func serveAll(ctx context.Context, log *slog.Logger, endStreams func(), all []se
 	failed := make(chan error, len(all))
 	for _, s := range all {
 		if s.listener != nil {
-			go func() { failed <- s.server.Serve(s.listener) }()
+			go func() { failed <- serveOn(s.server, s.listener) }()
 		}
 	}
 	var err error

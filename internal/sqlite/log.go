@@ -12,9 +12,11 @@ import (
 type Log struct {
 	conn *Conn
 	file uintptr // the sqlite3_file*
+	sync syncFile
 }
 
-// Log answers the log as the last commit left it. It is good until the connection is closed.
+// Log answers the log as the last commit left it. It is good until the connection is closed. What is written to it from now on is
+// written in fewer calls.
 func (c *Conn) Log() (Log, error) {
 	name, err := libc.CString("main")
 	if err != nil {
@@ -24,18 +26,20 @@ func (c *Conn) Log() (Log, error) {
 	if code := sqlite3.Xsqlite3_file_control(c.tls, c.db, name, sqlite3.SQLITE_FCNTL_JOURNAL_POINTER, uintptr(unsafe.Pointer(&c.out.pointer))); code != sqlite3.SQLITE_OK {
 		return Log{}, c.failure(code)
 	}
-	return Log{conn: c, file: c.out.pointer}, nil
+	file := c.out.pointer
+	if err := c.gatherFrames(file); err != nil {
+		return Log{}, err
+	}
+	return Log{conn: c, file: file, sync: function[syncFile](c.frames.theirs.FxSync)}, nil
 }
 
 // Sync returns once the disk has all that was committed before it was called. It is for one goroutine at a time.
 func (l Log) Sync() error {
-	methods := at[sqlite3.Tsqlite3_file](l.file).FpMethods
-	if methods == 0 { // nothing was ever written
+	if at[sqlite3.Tsqlite3_file](l.file).FpMethods == 0 { // nothing was ever written
 		return nil
 	}
-	fn := at[sqlite3.Tsqlite3_io_methods](methods).FxSync
-	sync := *(*func(tls *libc.TLS, file uintptr, flags int32) int32)(unsafe.Pointer(&struct{ uintptr }{fn}))
-	if code := sync(l.conn.syncing, l.file, sqlite3.SQLITE_SYNC_NORMAL); code != sqlite3.SQLITE_OK {
+	// Past frames, which is the writer's: what was committed is written.
+	if code := l.sync(l.conn.syncing, l.file, sqlite3.SQLITE_SYNC_NORMAL); code != sqlite3.SQLITE_OK {
 		return &Error{code: int(code), text: fmt.Sprintf("%s (%d)", libc.GoString(sqlite3.Xsqlite3_errstr(l.conn.syncing, code)), code)}
 	}
 	return nil

@@ -33,8 +33,9 @@ type Conn struct {
 	last       *statement // the one that was asked for last, or nil
 	open       *Rows      // whose rows are being read, or nil
 
-	texts arena // of arguments
-	read  texts // of the row that is read
+	frames *frames // of the log
+	texts  arena   // of arguments
+	read   texts   // of the row that is read
 	// out is where SQLite writes what it answers beside its result code; it stands here because the stack of a goroutine moves.
 	out struct {
 		pointer, tail uintptr
@@ -49,7 +50,7 @@ var prepareLibrary = sync.OnceFunc(sqlite3.PatchIssue199)
 // The connection takes no locks against use by several goroutines; [Conn.Interrupt] alone needs none.
 func Open(uri string) (*Conn, error) {
 	prepareLibrary()
-	c := &Conn{tls: libc.NewTLS(), syncing: libc.NewTLS(), statements: make(map[string]*statement)}
+	c := &Conn{tls: libc.NewTLS(), syncing: libc.NewTLS(), statements: make(map[string]*statement), frames: &frames{}}
 	name, err := libc.CString(uri)
 	if err == nil {
 		err = c.texts.open(c.tls)
@@ -85,6 +86,7 @@ func (c *Conn) Close() error {
 
 func (c *Conn) release() {
 	c.texts.close(c.tls)
+	c.frames.free(c.tls)
 	c.tls.Close()
 	c.syncing.Close()
 }
