@@ -134,10 +134,8 @@ func route(r *http.Request) string {
 }
 
 const (
-	// answerTime is what a client gets to read an answer in. For a small one to a young request the server's own limit is near enough.
+	// answerTime is what a client gets to read an answer in.
 	answerTime = 25 * time.Second
-	// largeAnswer is how many bytes fit into no buffer on the way.
-	largeAnswer = 16 << 10
 	// smallAnswer is how many bytes net/http waits for, and then says by itself how many there are.
 	smallAnswer = 2 << 10
 )
@@ -151,11 +149,9 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 }
 
 func sendAs(w http.ResponseWriter, r *http.Request, contentType []string, status int, body []byte) {
-	if end, limited := r.Context().Deadline(); !limited || time.Until(end) < answerTime || len(body) > largeAnswer {
-		// The deadline counts from the answer, not from the request, which may have lasted for long; and who reads slowly does
-		// not hold much memory. What has no deadlines, as a recorder in a test, needs none.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
-	}
+	// The deadline counts from the answer, not from the request, which may have lasted for long; and who reads slowly does not hold
+	// much memory. What has no deadlines, as a recorder in a test, needs none.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	header := w.Header()
 	header["Content-Type"] = contentType
 	if len(body) > smallAnswer || r.Method == http.MethodHead {

@@ -99,7 +99,7 @@ func (r *Rows) Scan(dest ...any) error {
 
 // scan reads one column.
 func (r *Rows) scan(at int32, dest any) error {
-	kind := sqlite3.Xsqlite3_column_type(r.conn.tls, r.statement.handle, at)
+	kind := r.kind(at)
 	if kind == sqlite3.SQLITE_NULL {
 		return setNull(dest)
 	}
@@ -164,31 +164,17 @@ func setNull(dest any) error {
 	return fmt.Errorf("NULL cannot be read into a %T", dest)
 }
 
-// text is a column as text, and that of any other value is what SQLite makes of it.
-func (r *Rows) text(at int32) string {
-	data := sqlite3.Xsqlite3_column_text(r.conn.tls, r.statement.handle, at)
-	n := sqlite3.Xsqlite3_column_bytes(r.conn.tls, r.statement.handle, at)
-	if data == 0 || n == 0 {
-		return ""
-	}
-	return string(libc.GoBytes(data, int(n)))
-}
+// text is a column as text.
+func (r *Rows) text(at int32) string { return string(r.bytes(at)) }
 
 // share reads a column as text into dest, once all columns of the row are read: see texts.
-func (r *Rows) share(at int32, dest *string) {
-	data := sqlite3.Xsqlite3_column_text(r.conn.tls, r.statement.handle, at)
-	n := sqlite3.Xsqlite3_column_bytes(r.conn.tls, r.statement.handle, at)
-	if data == 0 {
-		n = 0
-	}
-	r.conn.read.add(libc.GoBytes(data, int(n)), dest)
-}
+func (r *Rows) share(at int32, dest *string) { r.conn.read.add(r.bytes(at), dest) }
 
 func (r *Rows) integer(at, kind int32, n *int64) error {
 	if kind != sqlite3.SQLITE_INTEGER {
 		return fmt.Errorf("%q is no integer", r.text(at))
 	}
-	*n = sqlite3.Xsqlite3_column_int64(r.conn.tls, r.statement.handle, at)
+	*n = r.int64(at)
 	return nil
 }
 
@@ -208,7 +194,7 @@ func (r *Rows) boolean(at, kind int32, b *bool) error {
 func (r *Rows) value(at, kind int32) any {
 	switch kind {
 	case sqlite3.SQLITE_INTEGER:
-		return sqlite3.Xsqlite3_column_int64(r.conn.tls, r.statement.handle, at)
+		return r.int64(at)
 	case sqlite3.SQLITE_FLOAT:
 		return sqlite3.Xsqlite3_column_double(r.conn.tls, r.statement.handle, at)
 	case sqlite3.SQLITE_BLOB:
