@@ -86,7 +86,7 @@ func (r *retention) look(ctx context.Context, now time.Time, elapsed time.Durati
 func (r *retention) sweep(ctx context.Context, now time.Time) {
 	wall := now.UnixMicro()
 	events, err := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteExpired(tx, wall) })
-	notifications, failed := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteSeen(tx, wall) })
+	notifications, failed := r.deleteSeen(ctx, wall-keepSeen)
 	deliveries, undeleted := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return delivery.DeleteSettled(tx, wall, sweepBatch) })
 	_, empty := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteEmptyCounters(tx, wall) })
 	behind := r.addUp(ctx)
@@ -142,14 +142,61 @@ func deleteExpired(tx *sqldb.Tx, before int64) (int, error) {
 	return len(due), nil
 }
 
-// deleteSeen deletes a batch of notifications that were seen long before the given time.
-func deleteSeen(tx *sqldb.Tx, now int64) (int, error) {
-	n, err := tx.Exec(`DELETE FROM notification WHERE pk IN
-		(SELECT pk FROM notification WHERE seen_at < $1 ORDER BY seen_at, pk LIMIT $2`+tx.ForUpdate()+`)`, now-keepSeen, sweepBatch)
-	if err != nil {
-		return 0, fmt.Errorf("delete seen notifications: %w", err)
+// deleteSeen deletes the notifications that were marked as seen before the given time. An index of that moment would cost everybody who
+// marks one more than it costs to read here, beside the writes, of the index for lists all that are seen.
+func (r *retention) deleteSeen(ctx context.Context, before int64) (total int, err error) {
+	for from, n := int64(0), sweepBatch; n == sweepBatch; {
+		var due []seenLongAgo
+		err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
+			due, err = seenBefore(tx, from, before)
+			return err
+		})
+		if n = len(due); err != nil || n == 0 {
+			return total, err
+		}
+		deleted := 0
+		err = r.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
+			deleted, err = deleteAll(tx, due, before)
+			return err
+		})
+		if total += deleted; err != nil {
+			return total, err
+		}
+		from = due[n-1].userPK
 	}
-	return int(n), nil
+	return total, nil
+}
+
+// seenLongAgo is a notification that is due.
+type seenLongAgo struct {
+	userPK int64
+	pk     string
+}
+
+// seenBefore reads a batch of the notifications that were seen before the given time, by user, from a user on.
+func seenBefore(tx *sqldb.Tx, from, before int64) ([]seenLongAgo, error) {
+	// A cross join keeps SQLite from beginning with the notifications.
+	due, err := sqldb.All(tx, func(row sqldb.Scanner) (n seenLongAgo, err error) {
+		err = row.Scan(&n.userPK, &n.pk)
+		return n, err
+	}, `SELECT n.user_pk, n.pk FROM app_user u CROSS JOIN notification n
+		WHERE u.pk >= $1 AND n.user_pk = u.pk AND n.seen = $2 AND n.seen_at < $3 ORDER BY u.pk LIMIT $4`, from, true, before, sweepBatch)
+	if err != nil {
+		return nil, fmt.Errorf("look for notifications that were seen: %w", err)
+	}
+	return due, nil
+}
+
+// deleteAll deletes what is still due of a batch, and answers how many that were.
+func deleteAll(tx *sqldb.Tx, due []seenLongAgo, before int64) (deleted int, err error) {
+	for _, d := range due {
+		n, err := tx.Exec("DELETE FROM notification WHERE pk = $1 AND seen_at < $2", d.pk, before)
+		if err != nil {
+			return 0, fmt.Errorf("delete a notification that was seen: %w", err)
+		}
+		deleted += int(n)
+	}
+	return deleted, nil
 }
 
 // deleteEmptyCounters deletes a batch of counters of past hours that count nothing any more: the log's length

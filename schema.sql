@@ -397,9 +397,8 @@ DROP INDEX notification_event;
 DROP INDEX notification_seen_at;
 DROP INDEX notification_rule;
 CREATE INDEX notification_user ON notification (user_pk, created);
-CREATE INDEX notification_user_seen ON notification (user_pk, seen, created);
+CREATE INDEX notification_user_seen ON notification (user_pk, seen, created, seen_at); -- seen_at is for retention, which reads it all
 CREATE INDEX notification_event ON notification (event_pk) WHERE event_pk IS NOT NULL;
-CREATE INDEX notification_seen_at ON notification (seen_at) WHERE seen_at IS NOT NULL;
 CREATE INDEX notification_rule ON notification (rule_pk, created) WHERE rule_pk IS NOT NULL;
 
 -- Up to which hour the counters are added up in event_past.
