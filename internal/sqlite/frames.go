@@ -86,7 +86,7 @@ func (f *frames) gather(tls *libc.TLS, file, data uintptr, n int32, at offset) i
 	if n == frameHeader {
 		f.commit = binary.BigEndian.Uint32(libc.GoBytes(data, frameHeader)[4:]) != 0
 	}
-	if at != f.end || int(n) > gathered {
+	if at != f.end || at == 0 || int(n) > gathered {
 		return f.through(tls, file, data, n, at)
 	}
 	if f.n+int(n) > gathered {
