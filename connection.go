@@ -45,9 +45,10 @@ func newConnection(conn net.Conn) *connection {
 	return c
 }
 
-// Read implements [net.Conn]. One byte is what net/http asks for beside a request, and nothing is an answer that ends that.
+// Read implements [net.Conn]. The read beside a request is of one byte and has no deadline, which all other reads have; nothing is an
+// answer that ends it.
 func (c *connection) Read(p []byte) (int, error) {
-	if len(p) == 1 {
+	if len(p) == 1 && c.in.endless() {
 		c.watch.begin()
 		return 0, nil
 	}
@@ -128,6 +129,13 @@ func (l *limit) want(t time.Time) error {
 		return nil
 	}
 	return l.shorten()
+}
+
+// endless reports whether there is no deadline, or the one long past by which net/http ends a read that it may not have begun yet.
+func (l *limit) endless() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wanted.Unix() <= 1
 }
 
 // begin makes ready for a call, which ends in time; it may end too early.

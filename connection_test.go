@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"belfry/internal/drf"
 )
 
 // counted counts how often a deadline is set.
@@ -46,6 +48,7 @@ func clientOf(t *testing.T, handler http.HandlerFunc) (client net.Conn, deadline
 			t.Error(err)
 		}
 		<-served
+		time.Sleep(time.Second) // net/http lingers for a moment where it has refused a request
 	})
 	return client, deadlines
 }
@@ -195,6 +198,64 @@ func TestTheLimitsOfAConnectionHold(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestAHeaderIsReadInWhateverPiecesItComes also where there is room for one byte in the buffer that it is read into.
+func TestAHeaderIsReadInWhateverPiecesItComes(t *testing.T) {
+	for _, test := range []struct{ first, length, status int }{
+		{4094, 5000, 200}, {4095, 5000, 200}, {4096, 5000, 200}, {8191, 9000, 200}, {headerBytes + 4095, 2 * headerBytes, 431},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client, _ := clientOf(t, func(http.ResponseWriter, *http.Request) {})
+			r := bufio.NewReader(client)
+			for range 2 {
+				text := "GET /" + strings.Repeat("x", test.length) + " HTTP/1.1\r\nHost: x\r\n\r\n"
+				go func() {
+					sendText(client, text[:test.first])
+					time.Sleep(time.Second)
+					sendText(client, text[test.first:])
+				}()
+				answer, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if answer.StatusCode != test.status {
+					t.Errorf("in pieces of %d bytes: %s", test.first, answer.Status)
+				}
+				if test.status != 200 {
+					break
+				}
+			}
+		})
+	}
+}
+
+// TestASlowClientWhoIsThereIsNotTakenForGone because of the deadline by which its body was to come.
+func TestASlowClientWhoIsThereIsNotTakenForGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		left := make(chan error, 1)
+		client, _ := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
+			batch, err := drf.ReadBatch(w, r)
+			for err == nil {
+				err = batch.Next()
+			}
+			if err != io.EOF {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute) // such as waiting for a turn to write
+			if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+			left <- r.Context().Err()
+		})
+		sendText(client, "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 6\r\n\r\n{}\n")
+		time.Sleep(29500 * time.Millisecond)
+		sendText(client, "{}\n")
+		if err := <-left; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestAWriteGoesOnWhereAnEarlierDeadlineEndsIt writes more than the client reads until then.

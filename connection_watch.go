@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"sync"
 	"time"
 )
@@ -68,8 +70,8 @@ func (w *watch) read() {
 	n, err := w.conn.receive(w.next[:])
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.held = n == 1; !w.held && w.on && err != nil {
-		w.gone()
+	if w.held = n == 1; !w.held && w.on && !errors.Is(err, os.ErrDeadlineExceeded) {
+		w.gone() // a deadline that a handler has set says nothing of the client
 	}
 	close(w.reading)
 	w.reading = nil

@@ -57,8 +57,8 @@ func newFixture(t *testing.T, db *sqldb.DB, log io.Writer) *fixture {
 		t.Fatal(err)
 	}
 	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), thisMachine())
-	web := httptest.NewUnstartedServer(s.handler())
-	web.Listener, web.Config.ConnContext = connections{web.Listener}, untilGone
+	web := httptest.NewUnstartedServer(nil)
+	web.Config, web.Listener = newHTTP(s.handler(), s.log), connections{web.Listener}
 	web.Start()
 	t.Cleanup(web.Close)
 	return &fixture{t: t, db: db, server: s, url: web.URL}

@@ -86,7 +86,7 @@ func (r *retention) look(ctx context.Context, now time.Time, elapsed time.Durati
 func (r *retention) sweep(ctx context.Context, now time.Time) {
 	wall := now.UnixMicro()
 	events, err := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteExpired(tx, wall) })
-	notifications, failed := r.deleteSeen(ctx, wall-keepSeen)
+	notifications, failed := r.deleteSeen(ctx, seenPass{before: wall - keepSeen, size: seenPart})
 	deliveries, undeleted := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return delivery.DeleteSettled(tx, wall, sweepBatch) })
 	_, empty := r.all(ctx, func(tx *sqldb.Tx) (int, error) { return deleteEmptyCounters(tx, wall) })
 	behind := r.addUp(ctx)
@@ -142,61 +142,34 @@ func deleteExpired(tx *sqldb.Tx, before int64) (int, error) {
 	return len(due), nil
 }
 
-// deleteSeen deletes the notifications that were marked as seen before the given time. An index of that moment would cost everybody who
-// marks one more than it costs to read here, beside the writes, of the index for lists all that are seen.
-func (r *retention) deleteSeen(ctx context.Context, before int64) (total int, err error) {
-	for from, n := int64(0), sweepBatch; n == sweepBatch; {
-		var due []seenLongAgo
+// deleteSeen deletes the notifications that a pass finds due. An index of the moment at which one was seen would cost everybody who marks
+// one more than it costs to read here, beside the writes, of the index for lists all that are seen.
+func (r *retention) deleteSeen(ctx context.Context, pass seenPass) (total int, err error) {
+	for !pass.done {
+		var due []string
+		next := pass
 		err := r.db.Read(ctx, func(tx *sqldb.Tx) (err error) {
-			due, err = seenBefore(tx, from, before)
+			next = pass
+			due, err = next.find(tx)
 			return err
 		})
-		if n = len(due); err != nil || n == 0 {
+		if err != nil {
 			return total, err
+		}
+		if pass = next; len(due) == 0 {
+			continue
 		}
 		deleted := 0
 		err = r.db.Write(ctx, func(tx *sqldb.Tx) (err error) {
-			deleted, err = deleteAll(tx, due, before)
+			deleted, err = deleteAll(tx, due, pass.before)
 			return err
 		})
-		if total += deleted; err != nil {
+		if err != nil {
 			return total, err
 		}
-		from = due[n-1].userPK
+		total += deleted
 	}
 	return total, nil
-}
-
-// seenLongAgo is a notification that is due.
-type seenLongAgo struct {
-	userPK int64
-	pk     string
-}
-
-// seenBefore reads a batch of the notifications that were seen before the given time, by user, from a user on.
-func seenBefore(tx *sqldb.Tx, from, before int64) ([]seenLongAgo, error) {
-	// A cross join keeps SQLite from beginning with the notifications.
-	due, err := sqldb.All(tx, func(row sqldb.Scanner) (n seenLongAgo, err error) {
-		err = row.Scan(&n.userPK, &n.pk)
-		return n, err
-	}, `SELECT n.user_pk, n.pk FROM app_user u CROSS JOIN notification n
-		WHERE u.pk >= $1 AND n.user_pk = u.pk AND n.seen = $2 AND n.seen_at < $3 ORDER BY u.pk LIMIT $4`, from, true, before, sweepBatch)
-	if err != nil {
-		return nil, fmt.Errorf("look for notifications that were seen: %w", err)
-	}
-	return due, nil
-}
-
-// deleteAll deletes what is still due of a batch, and answers how many that were.
-func deleteAll(tx *sqldb.Tx, due []seenLongAgo, before int64) (deleted int, err error) {
-	for _, d := range due {
-		n, err := tx.Exec("DELETE FROM notification WHERE pk = $1 AND seen_at < $2", d.pk, before)
-		if err != nil {
-			return 0, fmt.Errorf("delete a notification that was seen: %w", err)
-		}
-		deleted += int(n)
-	}
-	return deleted, nil
 }
 
 // deleteEmptyCounters deletes a batch of counters of past hours that count nothing any more: the log's length

@@ -48,40 +48,45 @@ func TestRetentionDeletesOnlyWhatIsDue(t *testing.T) {
 	})
 }
 
-// TestSeenNotificationsOfEverybodyGo although a batch ends amid one person's.
+// TestSeenNotificationsOfEverybodyGo although a batch ends amid one person's, and whatever part of them is looked at by one question.
 func TestSeenNotificationsOfEverybodyGo(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture) {
 		now := time.Now().UnixMicro()
 		one, _ := f.user("one")
 		f.user("none")
 		two, _ := f.user("two")
-		due := map[int64]int{1: 0, one: sweepBatch + 3, two: 2*sweepBatch - 3}
-		err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
-			for user, old := range due {
-				for i := range old + 4 {
-					n := Notification{PK: sqldb.NewID(), UserPK: user, Severity: "notice", Body: "x", Created: now - int64(i)}
-					if n.Seen = i >= 2; n.Seen { // the first two are not seen, the next two lately
-						at := now - int64(i/4)*2*keepSeen
-						n.SeenAt = &at
-					}
-					if err := putNotification(tx, &n); err != nil {
-						return err
+		for _, size := range []int{1, 7, 100, seenPart} {
+			due := map[int64]int{1: 0, one: 40 + size%11, two: 30}
+			if size == seenPart {
+				due[one], due[two] = sweepBatch+3, 2*sweepBatch-3
+			}
+			err := f.db.Write(t.Context(), func(tx *sqldb.Tx) error {
+				for user, old := range due {
+					for i := range old + 4 {
+						n := Notification{PK: sqldb.NewID(), UserPK: user, Severity: "notice", Body: "x", Created: now - int64(i*i%50/3)}
+						if n.Seen = i >= 2; n.Seen { // the first two are not seen, the next two lately
+							at := now - int64(i/4)*2*keepSeen
+							n.SeenAt = &at
+						}
+						if err := putNotification(tx, &n); err != nil {
+							return err
+						}
 					}
 				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := &retention{db: f.db, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-		n, err := r.deleteSeen(t.Context(), now-keepSeen)
-		if want := due[one] + due[two]; err != nil || n != want {
-			t.Errorf("%d notifications were deleted, want %d: %v", n, want, err)
-		}
-		left := column(t, f.db, "SELECT COUNT(*) FROM notification GROUP BY user_pk ORDER BY user_pk")
-		if fmt.Sprint(left) != "[4 4 4]" {
-			t.Errorf("left are %v", left)
+			r := &retention{db: f.db, log: slog.New(slog.NewTextHandler(t.Output(), nil))}
+			n, err := r.deleteSeen(t.Context(), seenPass{before: now - keepSeen, size: size})
+			if want := due[one] + due[two]; err != nil || n != want {
+				t.Errorf("in parts of %d: %d notifications were deleted, want %d: %v", size, n, want, err)
+			}
+			if left := column(t, f.db, "SELECT COUNT(*) FROM notification GROUP BY user_pk ORDER BY user_pk"); fmt.Sprint(left) != "[4 4 4]" {
+				t.Errorf("in parts of %d: left are %v", size, left)
+			}
+			f.exec(t, "DELETE FROM notification")
 		}
 	})
 }

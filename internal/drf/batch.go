@@ -176,6 +176,7 @@ type patient struct {
 	control *http.ResponseController
 	left    time.Duration // of the step's time
 	rest    int           // of the step's bytes
+	ended   error         // what the last read answered; nil while there is more
 
 	mu          sync.Mutex // guards the deadline until it is set for good
 	interrupted bool
@@ -184,8 +185,12 @@ type patient struct {
 // errInterrupted is the answer to a read after an interrupt: nothing is read.
 var errInterrupted = errors.New("the reading of a body was interrupted")
 
-// Read implements io.Reader.
+// Read implements io.Reader. Once the body has ended it leaves the deadline alone, because the connection is net/http's again, which
+// watches the client.
 func (p *patient) Read(to []byte) (int, error) {
+	if p.ended != nil {
+		return 0, p.ended
+	}
 	if p.rest <= 0 {
 		p.left, p.rest = stepTime, maxBody
 	}
@@ -196,6 +201,7 @@ func (p *patient) Read(to []byte) (int, error) {
 	n, err := p.in.Read(to)
 	p.left -= time.Since(begin)
 	p.rest -= n
+	p.ended = err
 	return n, err
 }
 
