@@ -58,7 +58,7 @@ func (p *seenPass) part(tx *sqldb.Tx) ([]string, error) {
 	due, err := sqldb.All(tx, func(row sqldb.Scanner) (pk string, err error) {
 		err = row.Scan(&pk, &last)
 		return pk, err
-	}, `SELECT pk, created FROM notification WHERE user_pk = $1 AND seen = $2 AND created >= $3 AND created <= $4 AND seen_at < $5
+	}, "SELECT pk, created FROM notification"+tx.By("notification_user_seen")+` WHERE user_pk = $1 AND seen = $2 AND created >= $3 AND created <= $4 AND seen_at < $5
 		ORDER BY created LIMIT $6`, p.user, true, p.created, end, p.before, sweepBatch)
 	if err != nil {
 		return nil, err

@@ -99,6 +99,15 @@ func (tx *Tx) ForShare() string {
 	return ""
 }
 
+// By is the clause behind a table by which a SELECT goes by one of its indexes (" INDEXED BY …"). It is "" on PostgreSQL, which chooses by
+// what the table holds.
+func (tx *Tx) By(index string) string {
+	if tx.run.postgres() {
+		return ""
+	}
+	return " INDEXED BY " + index
+}
+
 // Postgres reports whether the database is PostgreSQL.
 func (tx *Tx) Postgres() bool { return tx.run.postgres() }
 

@@ -146,8 +146,8 @@ func (l *List) selects(tx *Tx, columns, join string, where Where) (selects []str
 		if p.Condition != "" {
 			one.Add(p.Condition, p.Args...)
 		}
-		if p.Index != "" && !tx.Postgres() {
-			from += " INDEXED BY " + p.Index
+		if p.Index != "" {
+			from += tx.By(p.Index)
 		}
 		selects, args = append(selects, "SELECT "+columns+" FROM "+from+join+one.SQL()), one.args
 	}
