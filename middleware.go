@@ -81,7 +81,7 @@ func (s *server) recovering(next http.Handler) http.Handler {
 func normalise(next, notFound http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, escaped := r.URL.Path, r.URL.EscapedPath()
-		if !strings.HasPrefix(p, "/") || strings.Contains(strings.ToLower(escaped), "%2f") || hasDots(p) || !isText(p) {
+		if !strings.HasPrefix(p, "/") || hasSlashes(escaped) || hasDots(p) || !isText(p) {
 			notFound.ServeHTTP(w, r)
 			return
 		}
@@ -95,8 +95,16 @@ func normalise(next, notFound http.Handler) http.Handler {
 	})
 }
 
-// hasDots reports whether a path has a segment . or ..
+// hasSlashes reports whether a path has an encoded slash.
+func hasSlashes(escaped string) bool {
+	return strings.Contains(escaped, "%") && strings.Contains(strings.ToLower(escaped), "%2f")
+}
+
+// hasDots reports whether a path that begins with a slash has a segment . or ..
 func hasDots(p string) bool {
+	if !strings.Contains(p, "/.") {
+		return false
+	}
 	for segment := range strings.SplitSeq(p, "/") {
 		if segment == "." || segment == ".." {
 			return true

@@ -43,6 +43,9 @@ func (tx *Tx) note(query string) {
 	if len(tx.concerned) == len(tx.watches) {
 		return
 	}
+	if strings.HasPrefix(query, "SELECT ") { // as nearly all that read begin
+		return
+	}
 	table, writes := target(query)
 	for _, w := range tx.watches {
 		if writes && (table == "" || slices.Contains(w.tables, table)) && !slices.Contains(tx.concerned, w) {
