@@ -59,7 +59,7 @@ func newFixture(t *testing.T, db *sqldb.DB, log io.Writer) *fixture {
 	s := newServer(db, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), thisMachine())
 	web := httptest.NewUnstartedServer(nil)
 	web.Config, web.Listener = newHTTP(s.handler(), s.log), connections{web.Listener}
-	web.Config.MaxHeaderBytes = 0 // what is too long for the program's routes is no longer than Go lets it be
+	web.Config.MaxHeaderBytes = 0 // a test's search may be longer than the program lets a header be
 	web.Start()
 	t.Cleanup(web.Close)
 	return &fixture{t: t, db: db, server: s, url: web.URL}

@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// moment is what an answer takes where the order counts in which deliveries begin: that time passes only when all that began has
+// arrived, so that no third one overtakes two that are under way.
+func moment(int) time.Duration { return time.Millisecond }
+
 // hangs is a receiver that never answers.
 func hangs(int) time.Duration { return forever }
 
@@ -61,8 +65,7 @@ func TestFirstAttemptsOfATransportBeginInOrder(t *testing.T) {
 			}
 			return status(200)
 		}
-		// An answer takes time, which passes only when all that began has arrived: no third one overtakes.
-		in.delay = func(int) time.Duration { return time.Millisecond }
+		in.delay = moment
 		ids := r.deliver(30, "ops")
 		r.start()
 		after(4 * time.Second)

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,27 @@ func newHook(t *testing.T, status int, text string) *hook {
 	}))
 	t.Cleanup(h.Close)
 	return h
+}
+
+// answerTogether has each of the first n requests but the last answered only when the next one has come: of two that are under way
+// neither is overtaken by a third.
+func (h *hook) answerTogether(n int) {
+	come := make(chan struct{}, n) // of the second request on
+	var requests atomic.Int32
+	answer := h.Config.Handler
+	h.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		number := requests.Add(1)
+		answer.ServeHTTP(w, r) // which net/http sends when this returns
+		if number > 1 {
+			come <- struct{}{}
+		}
+		if int(number) < n {
+			select {
+			case <-come:
+			case <-r.Context().Done():
+			}
+		}
+	})
 }
 
 // next is the next request. It is there well before a worker looks by itself: whoever made it due woke the worker.
@@ -665,6 +687,7 @@ func TestEnablingATransportSendsWhatHasComeDueInOrder(t *testing.T) {
 		for i := range 5 {
 			want = append(want, c.put(pk, func(d *Delivery) { d.Body = strconv.Itoa(i) }).PK)
 		}
+		h.answerTogether(len(want))
 		other := newHook(c.t, 200, "")
 		c.put(c.webhook("other", other.URL, ""), func(*Delivery) {})
 		c.running()

@@ -87,6 +87,7 @@ func TestGoneDisablesTheTransportAndEnablingSendsWhatWaitedInOrder(t *testing.T)
 			}
 			return status(200)
 		}
+		in.delay = moment
 		first := r.deliver(1, "ops")[0]
 		r.start()
 		after(time.Second)
