@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -155,17 +154,7 @@ func TestALargeWriteIsOnTheDiskWhenItIsAnswered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := tempPath(t) // as it would be found after a loss of power
-	for _, suffix := range []string{"", "-wal"} {
-		content, err := os.ReadFile(path + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(copied+suffix, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := names(t, openNotes(t, copied, testOptions(t))); len(got) != rows {
+	if got := names(t, asAfterAKill(t, path)); len(got) != rows {
 		t.Errorf("%d notes of %d are there", len(got), rows)
 	}
 }
