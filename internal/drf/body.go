@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"runtime"
 	"strings"
 )
 
@@ -45,9 +44,6 @@ func bodyOf(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	body := make([]byte, r.ContentLength)
 	_, err := io.ReadFull(r.Body, body)
-	// With the last byte net/http begins a goroutine, to notice a client who goes away, and has another processor woken to run it. Here
-	// it is over as soon as it runs: let go first it leaves nothing to that processor, which would disturb this one.
-	runtime.Gosched()
 	return body, err
 }
 

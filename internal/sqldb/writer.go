@@ -62,7 +62,13 @@ func (w *writer) write(ctx context.Context, fn func(tx *Tx) error) error {
 // alone runs a job at once where nobody else writes or waits, and reports whether it did. While many write, each would only
 // hold up the others: they are written together.
 func (w *writer) alone(j *job) bool {
-	if w.many.Load() || w.queue.len() > 0 {
+	if w.many.Load() {
+		return false
+	}
+	// Whoever else can run goes first: who is about to write too, and goroutines that end at once, such as one that net/http begins
+	// with each request. It has woken another processor to run them, which would disturb this one if they were still there.
+	runtime.Gosched()
+	if w.queue.len() > 0 {
 		return false
 	}
 	select {
