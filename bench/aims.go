@@ -48,9 +48,7 @@ func single(name string, connections int, of func(sample) float64) func(measured
 // against is one number of a row against the same of another.
 func against(name, other string, connections int, of func(sample) float64) func(measured) (float64, bool) {
 	return func(m measured) (float64, bool) {
-		n, ok1 := m.number(name, connections, of)
-		to, ok2 := m.number(other, connections, of)
-		return n / to, ok1 && ok2 // of what has been measured nothing is 0
+		return ratio(find(m, name, connections), find(m, other, connections), of)
 	}
 }
 

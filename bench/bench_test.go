@@ -91,6 +91,33 @@ func TestTheTableShowsMedians(t *testing.T) {
 	}
 }
 
+// TestARatioIsThatOfTheSameRun has a machine that is three times as fast in the second run, and a row that fails in the third.
+func TestARatioIsThatOfTheSameRun(t *testing.T) {
+	rates := func(of ...float64) *row {
+		r := &row{}
+		for _, rate := range of {
+			r.samples = append(r.samples, sample{Rate: rate})
+		}
+		return r
+	}
+	for _, test := range []struct {
+		row, other *row
+		want       float64
+		ok         bool
+	}{
+		{rates(40, 150, 60), rates(100, 300, 100), 0.5, true},
+		{rates(40, 150), rates(100, 300, 100), 0.45, true},
+		{rates(), rates(100), 0, false},
+		{rates(40), rates(), 0, false},
+		{rates(40), nil, 0, false},
+		{nil, rates(100), 0, false},
+	} {
+		if got, ok := ratio(test.row, test.other, rateOf); got != test.want || ok != test.ok {
+			t.Errorf("%v against %v: want %v, %v, got %v, %v", test.row, test.other, test.want, test.ok, got, ok)
+		}
+	}
+}
+
 // generate runs a load generator against a handler that answers each request's body.
 func generate(t *testing.T, w workload, orders ...order) (samples []sample, bodies *bytes.Buffer) {
 	t.Helper()

@@ -50,12 +50,33 @@ func median(samples []sample) sample {
 	}
 }
 
-// middle is the median of one number of the samples; of an even count the mean of the two in the middle.
+// ratio is one number of a row against the same of another. It is taken in each run, of what that run has measured of both, because a
+// machine may be faster for minutes than it is for others; the ratio is the median of these. ok is false where one was not measured.
+func ratio(r, other *row, of func(sample) float64) (median float64, ok bool) {
+	if r == nil || other == nil {
+		return 0, false
+	}
+	ratios := make([]float64, min(len(r.samples), len(other.samples)))
+	for i := range ratios {
+		ratios[i] = of(r.samples[i]) / of(other.samples[i]) // of what has been measured nothing is 0
+	}
+	if len(ratios) == 0 {
+		return 0, false
+	}
+	return middleOf(ratios), true
+}
+
+// middle is the median of one number of the samples.
 func middle(samples []sample, number func(sample) float64) float64 {
 	all := make([]float64, len(samples))
 	for i, s := range samples {
 		all[i] = number(s)
 	}
+	return middleOf(all)
+}
+
+// middleOf is the median of some numbers, which it sorts; of an even count the mean of the two in the middle.
+func middleOf(all []float64) float64 {
 	slices.Sort(all)
 	return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
 }

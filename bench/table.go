@@ -52,8 +52,8 @@ func writeTable(out *strings.Builder, rows []*row) {
 		}
 		s := median(r.samples)
 		line := []string{r.name, cell("%d", r.connections), fmt.Sprintf("%.0f", s.Rate), millis(s.P50), millis(s.P95), millis(s.P99), ""}
-		if ceiling := find(rows, r.ceiling, r.connections); ceiling != nil && len(ceiling.samples) > 0 {
-			line[6] = fmt.Sprintf("%.1f %%", 100*s.Rate/median(ceiling.samples).Rate)
+		if share, ok := ratio(r, find(rows, r.ceiling, r.connections), rateOf); ok {
+			line[6] = fmt.Sprintf("%.1f %%", 100*share)
 		}
 		lines = append(lines, append(line, cell("%.0f", megabytes(s.RSS)), cell("%.2f", s.Server), cell("%.2f", s.Load), cell("%.3f", r.syncs)))
 	}
@@ -76,21 +76,21 @@ func (b *bench) writeGrowth(out *strings.Builder, rows []*row) {
 	}
 	lines := [][]string{append(head, "Largest / smallest")}
 	for _, read := range reads {
-		line, any, all := []string{read.name}, false, []time.Duration{}
+		line, all := []string{read.name}, []*row{}
 		for _, events := range b.events {
 			text := ""
 			if r := find(rows, sizedName(read.name, events), 1); r != nil && len(r.samples) > 0 {
-				p95 := median(r.samples).P95
-				text, any, all = millis(p95), true, append(all, p95)
+				text, all = millis(median(r.samples).P95), append(all, r)
 			}
 			line = append(line, text)
 		}
-		ratio := ""
+		growth := ""
 		if len(all) == len(b.events) {
-			ratio = fmt.Sprintf("%.2f", float64(all[len(all)-1])/float64(all[0]))
+			times, _ := ratio(all[len(all)-1], all[0], p95Of)
+			growth = fmt.Sprintf("%.2f", times)
 		}
-		if any {
-			lines = append(lines, append(line, ratio))
+		if len(all) > 0 {
+			lines = append(lines, append(line, growth))
 		}
 	}
 	if len(lines) > 1 {
