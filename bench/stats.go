@@ -52,7 +52,7 @@ func median(samples []sample) sample {
 
 // ratio is one number of a row against the same of another. It is taken in each run, of what that run has measured of both, because a
 // machine may be faster for minutes than it is for others; the ratio is the median of these. ok is false where one was not measured.
-func ratio(r, other *row, of func(sample) float64) (median float64, ok bool) {
+func ratio(r, other *row, of func(sample) float64) (times float64, ok bool) {
 	if r == nil || other == nil {
 		return 0, false
 	}
